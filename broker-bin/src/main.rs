@@ -1,0 +1,2 @@
+//! The program `ferromq`.
+fn main() {}

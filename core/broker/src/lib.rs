@@ -1,0 +1,1 @@
+//! The broker: request handlers, offsets, long polling, topics, groups, delay.

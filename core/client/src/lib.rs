@@ -1,0 +1,1 @@
+//! Producers, consumers and administration for any RocketMQ-compatible cluster.

@@ -1,0 +1,1 @@
+//! Messages, queues, names, flags, configuration tables: FerroMQ's vocabulary, without I/O.

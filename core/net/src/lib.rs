@@ -1,0 +1,1 @@
+//! Framed connections, request and response matching, timeouts: FerroMQ's only crate with sockets.

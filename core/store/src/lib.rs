@@ -1,0 +1,1 @@
+//! Commit log, consume queues, index, checkpoint, flush and recovery in RocketMQ's file formats.
