@@ -1,1 +1,23 @@
 //! RocketMQ's wire and record formats: bytes in, bytes out.
+//!
+//! - [`command`]: frames, with JSON and binary headers;
+//! - [`headers`]: the typed headers of every request;
+//! - [`body`]: JSON bodies, with [`fastjson`]'s departures from the standard;
+//! - [`record`]: the stored message, on disk and in pull responses.
+//!
+//! No I/O. Nothing here panics on input or allocates what a length field merely claims.
+
+mod binary;
+pub mod body;
+pub mod code;
+pub mod command;
+pub mod fastjson;
+pub mod fields;
+pub mod header;
+pub mod headers;
+mod json_header;
+pub mod language;
+pub mod tags;
+
+pub use command::{Command, FrameError, Serialization};
+pub use language::Language;

@@ -1,0 +1,127 @@
+//! The binary header, serialize type 1 (protocol §1.3).
+
+use crate::command::{Command, FrameError, Serialization};
+use crate::fields::{Fields, Span};
+use crate::language::Language;
+use bytes::{BufMut, Bytes, BytesMut};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Reads positions of a header front to back; lengths are believed only as far as bytes exist.
+struct Cursor<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+impl Cursor<'_> {
+    fn fail(&self, reason: &'static str) -> FrameError {
+        FrameError::Malformed {
+            kind: "binary",
+            position: self.position,
+            reason,
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Result<Range<usize>, FrameError> {
+        let end = self
+            .position
+            .checked_add(length)
+            .filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| self.fail("a length goes beyond the end"))?;
+        let range = self.position..end;
+        self.position = end;
+        Ok(range)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        let range = self.take(N)?;
+        let mut array = [0; N];
+        array.copy_from_slice(&self.bytes[range]);
+        Ok(array)
+    }
+
+    fn int(&mut self) -> Result<i32, FrameError> {
+        Ok(i32::from_be_bytes(self.array()?))
+    }
+
+    fn length(&mut self) -> Result<usize, FrameError> {
+        usize::try_from(self.int()?).map_err(|_| self.fail("a length is negative"))
+    }
+
+    fn text(&mut self, length: usize) -> Result<Span, FrameError> {
+        let range = self.take(length)?;
+        match std::str::from_utf8(&self.bytes[range.clone()]) {
+            Ok(_) => Ok(Span::new(range)),
+            Err(_) => Err(self.fail("text is not UTF-8")),
+        }
+    }
+}
+
+pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
+    let mut cursor = Cursor {
+        bytes: &header,
+        position: 0,
+    };
+    let code = i16::from_be_bytes(cursor.array()?).into();
+    let [language] = cursor.array()?;
+    let version = i16::from_be_bytes(cursor.array()?).into();
+    let opaque = cursor.int()?;
+    let flag = cursor.int()?;
+    let remark_length = cursor.length()?;
+    let remark = cursor.take(remark_length)?;
+    let remark = match remark.is_empty() {
+        true => None,
+        false => Some(Cow::Owned(
+            String::from_utf8_lossy(&header[remark]).into_owned(),
+        )),
+    };
+    let block = cursor.length()?;
+    if block != header.len() - cursor.position {
+        return Err(cursor.fail("the ext field block does not end with the header"));
+    }
+    let mut pairs = SmallVec::new();
+    while cursor.position < header.len() {
+        let key_length = usize::from(u16::from_be_bytes(cursor.array()?));
+        let key = cursor.text(key_length)?;
+        let value_length = cursor.length()?;
+        let value = cursor.text(value_length)?;
+        // Empty keys and values mean "null" to peers since 4.9.4.
+        if key_length > 0 && value_length > 0 {
+            pairs.push((key, value));
+        }
+    }
+    Ok(Command {
+        code,
+        language: Language(language),
+        version,
+        opaque,
+        flag,
+        remark,
+        serialization: Serialization::Binary,
+        fields: Fields::of_header(header, pairs),
+        body: Bytes::new(),
+    })
+}
+
+pub(crate) fn write(command: &Command, out: &mut BytesMut) {
+    // Both are 16 bits wide here; larger codes need the JSON header.
+    out.put_i16(command.code as i16);
+    out.put_u8(command.language.0);
+    out.put_i16(command.version as i16);
+    out.put_i32(command.opaque);
+    out.put_i32(command.flag);
+    let remark = command.remark().as_bytes();
+    out.put_i32(remark.len() as i32);
+    out.put_slice(remark);
+    let block = out.len();
+    out.put_i32(0);
+    for (key, value) in command.fields.iter() {
+        out.put_u16(key.len() as u16);
+        out.put_slice(key.as_bytes());
+        out.put_i32(value.len() as i32);
+        out.put_slice(value.as_bytes());
+    }
+    let length = (out.len() - block - 4) as i32;
+    out[block..block + 4].copy_from_slice(&length.to_be_bytes());
+}

@@ -1,0 +1,226 @@
+//! Typed headers: one declaration gives the structure, both codecs and the documentation.
+//!
+//! ```
+//! use ferromq_protocol::header::Header;
+//! use ferromq_protocol::fields::Fields;
+//!
+//! ferromq_protocol::headers! {
+//!     /// Asks for the weather.
+//!     pub struct WeatherRequest<'a> {
+//!         /// Where.
+//!         pub place: &'a str = "place",
+//!         /// How many days ahead.
+//!         pub days: i32 = "d" or 1,
+//!         /// In which unit.
+//!         pub unit: Option<&'a str> = "unit",
+//!     }
+//! }
+//! let fields: Fields = [("place", "Ghent")].into_iter().collect();
+//! let request = WeatherRequest::decode(&fields).unwrap();
+//! assert_eq!((request.place, request.days, request.unit), ("Ghent", 1, None));
+//! assert!(WeatherRequest::decode(&Fields::new()).is_err());
+//! ```
+
+use crate::fields::Fields;
+use thiserror::Error;
+
+/// Why a typed header could not be read from a command's fields.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum HeaderError {
+    /// A field that the request needs is absent.
+    #[error("the custom field <{field}> is null in {header}")]
+    Missing {
+        /// The header's name.
+        header: &'static str,
+        /// The field's name on the wire.
+        field: &'static str,
+    },
+    /// A field does not hold what its type wants.
+    #[error("the custom field <{field}> of {header} is `{value}`, expected {expected}")]
+    Invalid {
+        /// The header's name.
+        header: &'static str,
+        /// The field's name on the wire.
+        field: &'static str,
+        /// The text as received.
+        value: String,
+        /// The type that was expected.
+        expected: &'static str,
+    },
+}
+
+/// One field of a header as the documentation shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldSpec {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// The type: `int`, `long`, `bool`, `double` or `str`.
+    pub kind: &'static str,
+    /// Whether a request without it is refused.
+    pub required: bool,
+    /// What it means.
+    pub help: &'static str,
+}
+
+/// A typed header.
+pub trait Header<'a>: Sized {
+    /// The header's name.
+    const NAME: &'static str;
+    /// What the documentation says of it.
+    const HELP: &'static str;
+    /// Its fields in order.
+    const FIELDS: &'static [FieldSpec];
+
+    /// Reads it; unknown fields are ignored, and of a repeated field the last counts.
+    fn decode(fields: &'a Fields) -> Result<Self, HeaderError>;
+
+    /// Appends its fields; an absent optional field is not written.
+    fn encode(&self, fields: &mut Fields);
+}
+
+/// A type that a header's field can have.
+pub trait FieldType<'a>: Sized {
+    /// The type's name in the documentation.
+    const KIND: &'static str;
+    /// Whether the field must be there.
+    const REQUIRED: bool;
+    /// Reads the text of a field.
+    fn parse(text: &'a str) -> Option<Self>;
+    /// The value of an absent field.
+    fn absent() -> Option<Self>;
+    /// Appends the field.
+    fn write(&self, key: &str, fields: &mut Fields);
+}
+
+macro_rules! integer_field {
+    ($($type:ty => $kind:literal),*) => {$(
+        impl<'a> FieldType<'a> for $type {
+            const KIND: &'static str = $kind;
+            const REQUIRED: bool = true;
+            fn parse(text: &'a str) -> Option<Self> {
+                text.parse().ok()
+            }
+            fn absent() -> Option<Self> {
+                None
+            }
+            fn write(&self, key: &str, fields: &mut Fields) {
+                fields.push_integer(key, i64::from(*self));
+            }
+        }
+    )*};
+}
+
+integer_field!(i32 => "int", i64 => "long");
+
+impl<'a> FieldType<'a> for bool {
+    const KIND: &'static str = "bool";
+    const REQUIRED: bool = true;
+    fn parse(text: &'a str) -> Option<Self> {
+        Some(text.eq_ignore_ascii_case("true"))
+    }
+    fn absent() -> Option<Self> {
+        None
+    }
+    fn write(&self, key: &str, fields: &mut Fields) {
+        fields.push(key, if *self { "true" } else { "false" });
+    }
+}
+
+impl<'a> FieldType<'a> for &'a str {
+    const KIND: &'static str = "str";
+    const REQUIRED: bool = true;
+    fn parse(text: &'a str) -> Option<Self> {
+        Some(text)
+    }
+    fn absent() -> Option<Self> {
+        None
+    }
+    fn write(&self, key: &str, fields: &mut Fields) {
+        fields.push(key, self);
+    }
+}
+
+impl<'a, T: FieldType<'a>> FieldType<'a> for Option<T> {
+    const KIND: &'static str = T::KIND;
+    const REQUIRED: bool = false;
+    fn parse(text: &'a str) -> Option<Self> {
+        T::parse(text).map(Some)
+    }
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+    fn write(&self, key: &str, fields: &mut Fields) {
+        if let Some(value) = self {
+            value.write(key, fields);
+        }
+    }
+}
+
+/// Reads one field; used by the generated code.
+#[doc(hidden)]
+pub fn parse_field<'a, T: FieldType<'a>>(
+    header: &'static str,
+    field: &'static str,
+    text: &'a str,
+) -> Result<Option<T>, HeaderError> {
+    match T::parse(text) {
+        Some(value) => Ok(Some(value)),
+        None => Err(HeaderError::Invalid {
+            header,
+            field,
+            value: text.into(),
+            expected: T::KIND,
+        }),
+    }
+}
+
+/// Declares typed headers; see the [module](crate::header).
+#[macro_export]
+macro_rules! headers {
+    ($($(#[doc = $help:literal])+ pub struct $name:ident $(<$lt:lifetime>)? {
+        $($(#[doc = $field_help:literal])+ pub $field:ident : $type:ty = $key:literal $(or $default:expr)?,)*
+    })*) => {$(
+        $(#[doc = $help])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name $(<$lt>)? {
+            $($(#[doc = $field_help])+ pub $field: $type,)*
+        }
+
+        impl<'a> $crate::header::Header<'a> for $name $(<$lt>)? {
+            const NAME: &'static str = stringify!($name);
+            const HELP: &'static str = concat!($($help,)+);
+            const FIELDS: &'static [$crate::header::FieldSpec] = &[$($crate::header::FieldSpec {
+                name: $key,
+                kind: <$type as $crate::header::FieldType<'a>>::KIND,
+                required: <$type as $crate::header::FieldType<'a>>::REQUIRED
+                    $(&& !stringify!($default).is_empty() && false)?,
+                help: concat!($($field_help,)+),
+            },)*];
+
+            #[allow(unused_mut, unused_variables)]
+            fn decode(fields: &'a $crate::fields::Fields) -> Result<Self, $crate::header::HeaderError> {
+                $(let mut $field: Option<$type> = None;)*
+                for (key, value) in fields.iter() {
+                    match key {
+                        $($key => $field = $crate::header::parse_field(stringify!($name), $key, value)?,)*
+                        _ => {}
+                    }
+                }
+                Ok($name {
+                    $($field: $field
+                        .or_else(<$type as $crate::header::FieldType<'a>>::absent)
+                        $(.or_else(|| Some($default)))?
+                        .ok_or($crate::header::HeaderError::Missing {
+                            header: stringify!($name),
+                            field: $key,
+                        })?,)*
+                })
+            }
+
+            #[allow(unused_variables)]
+            fn encode(&self, fields: &mut $crate::fields::Fields) {
+                $($crate::header::FieldType::write(&self.$field, $key, fields);)*
+            }
+        }
+    )*};
+}
