@@ -1,1 +1,21 @@
-//! Framed connections, request and response matching, timeouts: FerroMQ's only crate with sockets.
+//! Framed connections over TCP: the only crate with sockets.
+//!
+//! Either side of a connection sends requests and answers them. One task owns each connection: it
+//! reads whatever has arrived, hands every complete request to the [`Service`] in order, and writes
+//! the answers together. Answers that take longer come later through a [`Responder`], from any
+//! thread. A peer that does not read is not read from either, so nothing grows without limit.
+
+mod connection;
+mod connections;
+mod error;
+mod outgoing;
+mod server;
+mod service;
+mod task;
+
+pub use connection::Connection;
+pub use connections::{ConnectOptions, Connections};
+pub use error::NetError;
+pub use server::{Server, ServerOptions};
+pub use service::{NoRequests, Reply, Responder, Response, Service};
+pub use task::{Limits, open};

@@ -1,0 +1,167 @@
+use crate::connection::Connection;
+use crate::error::NetError;
+use crate::service::Service;
+use crate::task::{self, Limits};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// How a server treats its connections.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Connections that the system may hold until they are accepted.
+    pub backlog: u32,
+    /// What bounds each connection.
+    pub limits: Limits,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            backlog: 1024,
+            limits: Limits::server(),
+        }
+    }
+}
+
+/// A listening socket and its connections.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+/// How long connections may take to end when the server closes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Server {
+    /// Listens on `address` (`host:port`; port 0 takes a free one) and serves whoever connects.
+    ///
+    /// # Errors
+    /// [`NetError::Bind`] when the address is not one of this machine or in use.
+    pub async fn bind(
+        address: &str,
+        service: Arc<dyn Service>,
+        options: ServerOptions,
+    ) -> Result<Server, NetError> {
+        let failed = |source| NetError::Bind {
+            address: address.to_string(),
+            source,
+        };
+        let listener = listen(address, options.backlog).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(listener, service, options.limits, stopped));
+        Ok(Server {
+            address,
+            stop,
+            accepting,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more, lets each connection write what it has queued, and ends them.
+    pub async fn close(self) {
+        let _ = self.stop.send(true);
+        let _ = self.accepting.await;
+    }
+}
+
+async fn listen(address: &str, backlog: u32) -> std::io::Result<TcpListener> {
+    let mut last = None;
+    for address in tokio::net::lookup_host(address).await? {
+        let bound = (|| {
+            let socket = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            }?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(backlog)
+        })();
+        match bound {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::ErrorKind::AddrNotAvailable.into()))
+}
+
+async fn accept(
+    listener: TcpListener,
+    service: Arc<dyn Service>,
+    limits: Limits,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let connections: Arc<Mutex<HashMap<u64, Arc<Connection>>>> = Arc::default();
+    let mut tasks = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    serve(stream, peer, &service, &limits, &connections, &mut tasks);
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely: existing connections go on.
+                    tracing::error!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            Some(_) = tasks.join_next() => {}
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    connections
+        .lock()
+        .values()
+        .for_each(|connection| connection.close());
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
+        tasks.shutdown().await;
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    service: &Arc<dyn Service>,
+    limits: &Limits,
+    connections: &Arc<Mutex<HashMap<u64, Arc<Connection>>>>,
+    tasks: &mut JoinSet<()>,
+) {
+    let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
+    let local = match local {
+        Ok(local) => local,
+        Err(error) => return tracing::debug!(%peer, %error, "connection lost"),
+    };
+    let (connection, run) = task::open(stream, peer, local, service.clone(), limits.clone());
+    let id = connection.id();
+    connections.lock().insert(id, connection);
+    let connections = connections.clone();
+    tasks.spawn(async move {
+        let _leave = Leave { connections, id };
+        run.await;
+    });
+}
+
+/// Takes a connection off the server's list, also when a handler panicked.
+struct Leave {
+    connections: Arc<Mutex<HashMap<u64, Arc<Connection>>>>,
+    id: u64,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.connections.lock().remove(&self.id);
+    }
+}

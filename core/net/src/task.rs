@@ -1,0 +1,220 @@
+//! The task that owns a connection's socket.
+
+use crate::connection::Connection;
+use crate::outgoing::{Outgoing, SLICES};
+use crate::service::{Reply, Service};
+use bytes::BytesMut;
+use ferromq_protocol::{Command, FrameError};
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+/// What bounds a connection.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A connection over which nothing moved for so long is closed.
+    pub idle: Duration,
+    /// While so many bytes wait to be written, nothing is read.
+    pub unwritten: usize,
+    /// While so many requests wait for a later answer, nothing is read.
+    pub parked: usize,
+    /// Beyond so many queued bytes, requests to the peer are refused.
+    pub outbox: usize,
+}
+
+impl Limits {
+    /// For the side that was connected to: a peer that does not read gets to send no more.
+    pub fn server() -> Self {
+        Limits {
+            idle: Duration::from_secs(120),
+            unwritten: 1 << 20,
+            parked: 65_536,
+            outbox: 4 << 20,
+        }
+    }
+
+    /// For the side that connects. It always reads: its peer may be a server that stops reading
+    /// until it gets rid of its answers.
+    pub fn client() -> Self {
+        Limits {
+            unwritten: usize::MAX,
+            parked: usize::MAX,
+            outbox: 256 << 20,
+            ..Limits::server()
+        }
+    }
+}
+
+/// The least and the most that one read asks for, in bytes.
+const READ_SIZES: (usize, usize) = (1 << 10, 256 << 10);
+/// How long a closing connection may take to write what is queued.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs a connection over `stream`, any pair of byte streams, until it ends. The future is the
+/// connection's task; the handle can be used as soon as it is returned.
+pub fn open<S>(
+    stream: S,
+    peer: SocketAddr,
+    local: SocketAddr,
+    service: Arc<dyn Service>,
+    limits: Limits,
+) -> (Arc<Connection>, impl Future<Output = ()> + Send)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connection = Arc::new(Connection::new(peer, local, limits.outbox));
+    let ending = Ending {
+        connection: connection.clone(),
+        service: service.clone(),
+    };
+    let mut task = Task {
+        connection: connection.clone(),
+        service,
+        limits,
+        input: BytesMut::new(),
+        read_size: READ_SIZES.0,
+        outgoing: Outgoing::default(),
+    };
+    let run = async move {
+        let ending = ending;
+        let end = task.run(stream).await;
+        match end {
+            Ok(()) => tracing::debug!(peer = %task.connection.peer(), "connection closed"),
+            Err(End::Io(error)) => {
+                tracing::debug!(peer = %task.connection.peer(), %error, "connection lost");
+            }
+            Err(End::Frame(error)) => {
+                tracing::warn!(peer = %task.connection.peer(), %error, "connection closed: bad frame");
+            }
+            Err(End::Idle) => {
+                tracing::info!(peer = %task.connection.peer(), "connection closed: idle");
+            }
+        }
+        drop(ending);
+    };
+    (connection, run)
+}
+
+/// Tells everyone that the connection has ended, even when a handler panicked.
+struct Ending {
+    connection: Arc<Connection>,
+    service: Arc<dyn Service>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.connection.finish();
+        self.service.closed(&self.connection);
+    }
+}
+
+enum End {
+    Io(std::io::Error),
+    Frame(FrameError),
+    Idle,
+}
+
+struct Task {
+    connection: Arc<Connection>,
+    service: Arc<dyn Service>,
+    limits: Limits,
+    input: BytesMut,
+    read_size: usize,
+    outgoing: Outgoing,
+}
+
+impl Task {
+    async fn run<S: AsyncRead + AsyncWrite>(&mut self, stream: S) -> Result<(), End> {
+        let (mut reader, mut writer) = tokio::io::split(Box::pin(stream));
+        let mut last_activity = Instant::now();
+        let idle = tokio::time::sleep(self.limits.idle);
+        tokio::pin!(idle);
+        loop {
+            self.connection.take_outbox(&mut self.outgoing);
+            if !self.connection.is_open() {
+                return self.say_farewell(&mut writer).await;
+            }
+            let may_read = self.outgoing.len() < self.limits.unwritten
+                && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked;
+            if may_read {
+                self.input.reserve(self.read_size);
+            }
+            let has_output = !self.outgoing.is_empty();
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let count = self.outgoing.slices(&mut slices);
+            tokio::select! {
+                read = reader.read_buf(&mut self.input), if may_read => {
+                    let length = read.map_err(End::Io)?;
+                    if length == 0 {
+                        return Ok(());
+                    }
+                    last_activity = Instant::now();
+                    self.adapt_read_size(length);
+                    self.take_requests()?;
+                }
+                written = writer.write_vectored(&slices[..count]), if has_output => {
+                    let length = written.map_err(End::Io)?;
+                    last_activity = Instant::now();
+                    self.outgoing.advance(length);
+                }
+                () = self.connection.wake.notified() => {}
+                () = &mut idle => {
+                    let end = last_activity + self.limits.idle;
+                    if end <= Instant::now() {
+                        return Err(End::Idle);
+                    }
+                    idle.as_mut().reset(end);
+                }
+            }
+        }
+    }
+
+    /// Reads as much at once as lately arrived at once, so that an idle connection holds little
+    /// and a busy one makes few system calls.
+    fn adapt_read_size(&mut self, length: usize) {
+        let (least, most) = READ_SIZES;
+        if length >= self.read_size {
+            self.read_size = (self.read_size * 2).min(most);
+        } else if length < self.read_size / 8 {
+            self.read_size = (self.read_size / 2).max(least);
+        }
+    }
+
+    fn take_requests(&mut self) -> Result<(), End> {
+        while let Some(command) = Command::decode(&mut self.input).map_err(End::Frame)? {
+            if command.is_response() {
+                self.connection.complete(command);
+                continue;
+            }
+            let oneway = command.is_oneway();
+            match self.service.handle(&self.connection, command) {
+                Reply::Now(response) if !oneway => self.outgoing.push_response(response),
+                Reply::Now(_) | Reply::Later => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn say_farewell<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> Result<(), End> {
+        let farewell = async {
+            while !self.outgoing.is_empty() {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let count = self.outgoing.slices(&mut slices);
+                let length = writer.write_vectored(&slices[..count]).await?;
+                if length == 0 {
+                    return Err(std::io::ErrorKind::WriteZero.into());
+                }
+                self.outgoing.advance(length);
+            }
+            writer.shutdown().await
+        };
+        match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(end) => end.map_err(End::Io),
+            Err(_) => Err(End::Io(std::io::ErrorKind::TimedOut.into())),
+        }
+    }
+}
