@@ -1,0 +1,411 @@
+//! The broker's topics: `config/topics.json`, their creation on use, and what name servers have to
+//! be told about them.
+
+mod attributes;
+
+pub use attributes::AttributeError;
+
+use crate::clock::now_ms;
+use crate::config::BrokerConfig;
+use crate::tables::{TableError, TableFile};
+use ferromq_model::{names, perm};
+use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Why a topic was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// An attribute is wrong.
+    #[error(transparent)]
+    Attribute(#[from] AttributeError),
+}
+
+/// What the name servers have not been told yet.
+#[derive(Debug, Default)]
+pub struct Announcements {
+    /// Topics that are new or changed.
+    pub topics: Vec<Arc<TopicConfig>>,
+    /// Whether they must get the whole table, because something changed that a list of topics
+    /// cannot tell: a deletion, or the broker's own permission.
+    pub everything: bool,
+}
+
+impl Announcements {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.topics.is_empty() && !self.everything
+    }
+}
+
+#[derive(Default)]
+struct Pending {
+    topics: BTreeSet<String>,
+    everything: bool,
+}
+
+struct Topics {
+    by_name: HashMap<String, Arc<TopicConfig>>,
+    version: DataVersion,
+}
+
+/// The topics. Readers take a short shared lock and no memory; nothing here waits for the disk
+/// except [`save`](TopicTable::save).
+pub struct TopicTable {
+    topics: RwLock<Topics>,
+    system: HashSet<String>,
+    file: TableFile,
+    pending: Mutex<Pending>,
+    announce: Notify,
+}
+
+impl TopicTable {
+    /// Reads `topics.json` in `folder` and adds the topics that every broker has.
+    pub fn load(
+        folder: &Path,
+        config: &BrokerConfig,
+        delay_levels: i32,
+    ) -> Result<Self, TableError> {
+        let file = TableFile::new(folder.join("topics.json"));
+        let stored: TopicConfigTable = file.load()?;
+        let own = own_topics(config, delay_levels);
+        let table = TopicTable {
+            topics: RwLock::new(Topics {
+                by_name: stored
+                    .topic_config_table
+                    .into_iter()
+                    .map(|(name, topic)| (name, Arc::new(topic)))
+                    .collect(),
+                version: stored.data_version,
+            }),
+            system: own.iter().map(|topic| topic.topic_name.clone()).collect(),
+            file,
+            pending: Mutex::default(),
+            announce: Notify::new(),
+        };
+        for topic in own {
+            // The file wins: an administrator may have changed a topic that the broker made. Only
+            // the delay topic must have a queue for each level.
+            match table.get(&topic.topic_name) {
+                Some(stored) if stored.write_queue_nums >= topic.write_queue_nums => {}
+                Some(_) if topic.topic_name != names::SCHEDULE_TOPIC => {}
+                _ => table.put(topic),
+            }
+        }
+        // The first registration carries the whole table anyway.
+        *table.pending.lock() = Pending::default();
+        Ok(table)
+    }
+
+    /// The topic's settings.
+    pub fn get(&self, topic: &str) -> Option<Arc<TopicConfig>> {
+        self.topics.read().by_name.get(topic).cloned()
+    }
+
+    /// Whether the topic exists.
+    pub fn contains(&self, topic: &str) -> bool {
+        self.topics.read().by_name.contains_key(topic)
+    }
+
+    /// How many topics there are.
+    pub fn count(&self) -> usize {
+        self.topics.read().by_name.len()
+    }
+
+    /// The names of all topics, in order.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.topics.read().by_name.keys().cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The topics that belong to the broker itself.
+    pub fn system_topics(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.system.iter().cloned().collect();
+        names.extend(
+            [names::TRACE_TOPIC, names::CHECKPOINT_TOPIC]
+                .into_iter()
+                .filter(|name| !self.system.contains(*name))
+                .map(str::to_string),
+        );
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether users may neither create nor delete the topic.
+    pub fn is_system(&self, topic: &str) -> bool {
+        names::is_system_topic(topic) || self.system.contains(topic)
+    }
+
+    /// The version of the table.
+    pub fn version(&self) -> DataVersion {
+        self.topics.read().version.clone()
+    }
+
+    /// The whole table.
+    pub fn snapshot(&self) -> TopicConfigTable {
+        self.snapshot_of(|topics| topics.by_name.values().cloned().collect())
+    }
+
+    /// Some topics with the version of the whole table.
+    pub fn snapshot_with(&self, topics: &[Arc<TopicConfig>]) -> TopicConfigTable {
+        self.snapshot_of(|_| topics.to_vec())
+    }
+
+    fn snapshot_of(
+        &self,
+        choose: impl FnOnce(&Topics) -> Vec<Arc<TopicConfig>>,
+    ) -> TopicConfigTable {
+        // Only pointers are copied under the lock; the texts are copied after it.
+        let (chosen, data_version) = {
+            let topics = self.topics.read();
+            (choose(&topics), topics.version.clone())
+        };
+        TopicConfigTable {
+            data_version,
+            topic_config_table: chosen
+                .into_iter()
+                .map(|topic| (topic.topic_name.clone(), TopicConfig::clone(&topic)))
+                .collect(),
+            ..TopicConfigTable::default()
+        }
+    }
+
+    /// The topic, created like `default_topic` when a message names it first. `None` when it may not
+    /// be created so: there is no such default topic, or it does not let others inherit.
+    pub fn get_or_create(
+        &self,
+        config: &BrokerConfig,
+        topic: &str,
+        default_topic: &str,
+        queues: i32,
+        sys_flag: i32,
+    ) -> Option<Arc<TopicConfig>> {
+        if let Some(existing) = self.get(topic) {
+            return Some(existing);
+        }
+        let mut topics = self.topics.write();
+        if let Some(existing) = topics.by_name.get(topic) {
+            return Some(existing.clone());
+        }
+        let default = topics.by_name.get(default_topic)?;
+        let forbidden = default_topic == names::DEFAULT_TOPIC && !config.auto_create_topic_enable;
+        if forbidden || !perm::inheritable(default.perm) {
+            return None;
+        }
+        let queues = queues.min(default.write_queue_nums).max(0);
+        let created = TopicConfig {
+            perm: default.perm & !perm::INHERIT,
+            topic_filter_type: default.topic_filter_type.clone(),
+            topic_sys_flag: sys_flag,
+            ..TopicConfig::new(topic, queues)
+        };
+        let created = topics.insert(created);
+        drop(topics);
+        tracing::info!(
+            topic,
+            queues,
+            default_topic,
+            "topic created by its first message"
+        );
+        self.note_changed(topic);
+        Some(created)
+    }
+
+    /// A retry or dead letter topic, created when it is missing. A different `order` is adopted.
+    pub fn get_or_create_for_group(
+        &self,
+        topic: &str,
+        queues: i32,
+        perm: i32,
+        order: bool,
+        sys_flag: i32,
+    ) -> Arc<TopicConfig> {
+        if let Some(existing) = self.get(topic)
+            && existing.order == order
+        {
+            return existing;
+        }
+        let mut topics = self.topics.write();
+        let wanted = match topics.by_name.get(topic) {
+            Some(existing) if existing.order == order => return existing.clone(),
+            Some(existing) => TopicConfig {
+                order,
+                ..TopicConfig::clone(existing)
+            },
+            None => TopicConfig {
+                perm,
+                order,
+                topic_sys_flag: sys_flag,
+                ..TopicConfig::new(topic, queues)
+            },
+        };
+        let created = topics.insert(wanted);
+        drop(topics);
+        self.note_changed(topic);
+        created
+    }
+
+    /// Creates or replaces a topic. The attributes of `wanted` are ignored; `changes` are applied to
+    /// those that the topic has: `+key=value` adds or alters, `-key` removes. `Ok(false)` when the
+    /// topic already is what is wanted.
+    pub fn upsert(
+        &self,
+        mut wanted: TopicConfig,
+        changes: &BTreeMap<String, String>,
+    ) -> Result<bool, TopicError> {
+        let name = wanted.topic_name.clone();
+        let mut topics = self.topics.write();
+        let existing = topics.by_name.get(&name);
+        wanted.attributes = attributes::alter(existing.map(|topic| &topic.attributes), changes)?;
+        if existing.is_some_and(|existing| **existing == wanted) {
+            return Ok(false);
+        }
+        topics.insert(wanted);
+        drop(topics);
+        self.note_changed(&name);
+        Ok(true)
+    }
+
+    /// Parses the `attributes` field of a request into the changes that [`upsert`](Self::upsert)
+    /// takes.
+    pub fn attribute_changes(text: &str) -> Result<BTreeMap<String, String>, TopicError> {
+        Ok(attributes::parse(text)?)
+    }
+
+    /// Stores a topic exactly as given.
+    pub fn put(&self, topic: TopicConfig) {
+        let name = topic.topic_name.clone();
+        self.topics.write().insert(topic);
+        self.note_changed(&name);
+    }
+
+    /// Forgets a topic. `false` when there was none.
+    pub fn delete(&self, topic: &str) -> bool {
+        let mut topics = self.topics.write();
+        let existed = topics.by_name.remove(topic).is_some();
+        if existed {
+            topics.version.advance(now_ms());
+        }
+        drop(topics);
+        if existed {
+            self.file.changed();
+            self.announce_everything();
+        }
+        existed
+    }
+
+    /// Adopts the name server's list of strictly ordered topics: those in it are, others are not.
+    pub fn set_ordered(&self, ordered: &BTreeMap<String, String>) {
+        let differing: Vec<TopicConfig> = self
+            .topics
+            .read()
+            .by_name
+            .values()
+            .filter(|topic| topic.order != ordered.contains_key(&topic.topic_name))
+            .map(|topic| TopicConfig {
+                order: !topic.order,
+                ..TopicConfig::clone(topic)
+            })
+            .collect();
+        differing.into_iter().for_each(|topic| self.put(topic));
+    }
+
+    fn note_changed(&self, topic: &str) {
+        self.file.changed();
+        self.pending.lock().topics.insert(topic.to_string());
+        self.announce.notify_one();
+    }
+
+    /// Makes the next announcement carry the whole table.
+    pub fn announce_everything(&self) {
+        self.pending.lock().everything = true;
+        self.announce.notify_one();
+    }
+
+    /// What changed since the last call; for the one task that registers the broker.
+    pub fn take_announcements(&self) -> Announcements {
+        let pending = std::mem::take(&mut *self.pending.lock());
+        let topics = self.topics.read();
+        Announcements {
+            topics: pending
+                .topics
+                .iter()
+                .filter_map(|name| topics.by_name.get(name).cloned())
+                .collect(),
+            everything: pending.everything,
+        }
+    }
+
+    /// Waits until there may be something to announce.
+    pub async fn until_announcement(&self) {
+        self.announce.notified().await;
+    }
+
+    /// Waits for a change that is not on disk.
+    pub async fn until_changed(&self) {
+        self.file.until_changed().await;
+    }
+
+    /// Writes changes to disk, if there are any. Blocks.
+    pub fn save(&self) -> Result<(), TableError> {
+        self.file.save(|| self.snapshot())
+    }
+}
+
+impl Topics {
+    fn insert(&mut self, topic: TopicConfig) -> Arc<TopicConfig> {
+        let topic = Arc::new(topic);
+        self.by_name.insert(topic.topic_name.clone(), topic.clone());
+        self.version.advance(now_ms());
+        topic
+    }
+}
+
+/// The topics that exist on every broker (broker §1.6).
+fn own_topics(config: &BrokerConfig, delay_levels: i32) -> Vec<TopicConfig> {
+    let inheriting = perm::READ_WRITE | perm::INHERIT;
+    let open = |enabled: bool| if enabled { inheriting } else { perm::INHERIT };
+    let topic = |name: &str, queues, perm| TopicConfig {
+        perm,
+        ..TopicConfig::new(name, queues)
+    };
+    let ordinary = |name: &str, queues| topic(name, queues, perm::READ_WRITE);
+    let cluster = &config.broker_cluster_name;
+    let broker = &config.broker_name;
+    let mut topics = vec![
+        ordinary(names::SELF_TEST_TOPIC, 1),
+        ordinary(names::BENCHMARK_TOPIC, 1024),
+        topic(cluster, 16, open(config.cluster_topic_enable)),
+        topic(broker, 1, open(config.broker_topic_enable)),
+        ordinary(names::OFFSET_MOVED_EVENT, 1),
+        ordinary(names::SCHEDULE_TOPIC, delay_levels),
+        ordinary(&format!("{cluster}_REPLY_TOPIC"), 1),
+        ordinary(
+            &format!("rmq_sys_REVIVE_LOG_{cluster}"),
+            config.revive_queue_num,
+        ),
+        topic(
+            &format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"),
+            1,
+            perm::INHERIT,
+        ),
+        ordinary(names::TRANS_HALF_TOPIC, 1),
+        ordinary(names::TRANS_OP_HALF_TOPIC, 1),
+        ordinary(names::TIMER_TOPIC, 1),
+    ];
+    if config.auto_create_topic_enable {
+        let queues = config.default_topic_queue_nums;
+        topics.push(topic(names::DEFAULT_TOPIC, queues, inheriting));
+    }
+    if config.trace_topic_enable {
+        topics.push(ordinary(&config.msg_trace_topic_name, 1));
+    }
+    topics
+}
+
+#[cfg(test)]
+mod tests;
