@@ -7,16 +7,21 @@
 //!
 //! No I/O. Nothing here panics on input or allocates what a length field merely claims.
 
+pub mod batch;
 mod binary;
 pub mod body;
 pub mod code;
 pub mod command;
+pub mod compression;
 pub mod fastjson;
 pub mod fields;
 pub mod header;
 pub mod headers;
 mod json_header;
 pub mod language;
+pub mod message_id;
+pub mod properties;
+pub mod record;
 pub mod tags;
 
 pub use command::{Command, FrameError, Serialization};

@@ -154,4 +154,18 @@ crate::headers! {
         /// The cluster.
         pub cluster: &'a str = "cluster",
     }
+
+    /// NOTIFY_MIN_BROKER_ID_CHANGE (905), from the name server to brokers, one-way.
+    pub struct MinBrokerIdChange<'a> {
+        /// The group's smallest id now.
+        pub min_broker_id: Option<i64> = "minBrokerId",
+        /// The broker group; name servers leave it out.
+        pub broker_name: Option<&'a str> = "brokerName",
+        /// The address of that broker.
+        pub min_broker_addr: Option<&'a str> = "minBrokerAddr",
+        /// The broker that left, if one did.
+        pub offline_broker_addr: Option<&'a str> = "offlineBrokerAddr",
+        /// Where to replicate from, if a broker came.
+        pub ha_broker_addr: Option<&'a str> = "haBrokerAddr",
+    }
 }

@@ -1,0 +1,185 @@
+//! Message ids: the one that says where a message is, and the one that a producer gives it
+//! (protocol §5.6 and §5.7).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+fn push_hex(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        out.push(char::from(HEX[usize::from(byte >> 4)]));
+        out.push(char::from(HEX[usize::from(byte & 15)]));
+    }
+}
+
+/// The offset message id: which broker holds the message, and at which physical offset.
+pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
+    let mut id = String::with_capacity(56);
+    match broker.ip() {
+        IpAddr::V4(ip) => push_hex(&mut id, &ip.octets()),
+        IpAddr::V6(ip) => push_hex(&mut id, &ip.octets()),
+    }
+    push_hex(&mut id, &u32::from(broker.port()).to_be_bytes());
+    push_hex(&mut id, &physical_offset.to_be_bytes());
+    id
+}
+
+/// What an offset message id says; `None` when the text is none.
+pub fn parse_offset_id(id: &str) -> Option<(SocketAddr, i64)> {
+    let bytes: Vec<u8> = match id.len() {
+        32 | 56 if id.is_ascii() => (0..id.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&id[at..at + 2], 16).ok())
+            .collect::<Option<_>>()?,
+        _ => return None,
+    };
+    let (ip, rest) = match bytes.len() {
+        16 => (
+            IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?)),
+            &bytes[4..],
+        ),
+        _ => (
+            IpAddr::V6(Ipv6Addr::from(*bytes.first_chunk::<16>()?)),
+            &bytes[16..],
+        ),
+    };
+    let port = u16::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
+    Some((
+        SocketAddr::new(ip, port),
+        i64::from_be_bytes(*rest.last_chunk()?),
+    ))
+}
+
+/// Makes unique message ids: address, process, a number drawn at start, time and a counter.
+pub struct UniqueIds {
+    prefix: String,
+    started: SystemTime,
+    counter: AtomicU16,
+}
+
+impl UniqueIds {
+    /// For a process whose address is `ip`; `seed` is any number that other processes with the
+    /// same id on the same host are unlikely to have.
+    pub fn new(ip: IpAddr, process: u32, seed: u32) -> Self {
+        let mut prefix = String::with_capacity(44);
+        match ip {
+            IpAddr::V4(ip) => push_hex(&mut prefix, &ip.octets()),
+            IpAddr::V6(ip) => push_hex(&mut prefix, &ip.octets()),
+        }
+        push_hex(&mut prefix, &(process as u16).to_be_bytes());
+        push_hex(&mut prefix, &seed.to_be_bytes());
+        UniqueIds {
+            prefix,
+            started: month_start(SystemTime::now()),
+            counter: AtomicU16::new(0),
+        }
+    }
+
+    /// The next id.
+    pub fn next(&self) -> String {
+        let elapsed = self.started.elapsed().unwrap_or_default().as_millis() as u32;
+        let count = self.counter.fetch_add(1, Ordering::Relaxed);
+        let mut id = String::with_capacity(self.prefix.len() + 12);
+        id.push_str(&self.prefix);
+        push_hex(&mut id, &elapsed.to_be_bytes());
+        push_hex(&mut id, &count.to_be_bytes());
+        id
+    }
+}
+
+/// The first of the month of `now`, in UTC: tools read the age of a message from its id, and count
+/// from there.
+fn month_start(now: SystemTime) -> SystemTime {
+    let days = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
+    // Day of the month by counting whole months from 1970.
+    let mut rest = days;
+    'years: for year in 1970.. {
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        for month in [
+            31,
+            28 + u64::from(leap),
+            31,
+            30,
+            31,
+            30,
+            31,
+            31,
+            30,
+            31,
+            30,
+            31,
+        ] {
+            if rest < month {
+                break 'years;
+            }
+            rest -= month;
+        }
+    }
+    UNIX_EPOCH + std::time::Duration::from_secs((days - rest) * 86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    #[test]
+    fn offset_id_of_the_specification() {
+        let broker = "10.0.0.1:10911".parse().unwrap();
+        assert_eq!(offset_id(broker, 4096), "0A00000100002A9F0000000000001000");
+        assert_eq!(
+            parse_offset_id("0A00000100002A9F0000000000001000"),
+            Some((broker, 4096))
+        );
+        for bad in [
+            "",
+            "0A",
+            "0A00000100002A9F000000000000100G",
+            "0A00000100012A9F0000000000001000",
+            "é000000100002A9F000000000000100",
+        ] {
+            assert_eq!(parse_offset_id(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn unique_ids_differ_and_have_32_digits() {
+        let ids = UniqueIds::new("10.0.0.9".parse().unwrap(), 70_000, 7);
+        let all: std::collections::HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
+        assert_eq!(all.len(), 10_000);
+        assert!(
+            all.iter()
+                .all(|id| id.len() == 32 && id.starts_with("0A000009117000000007"))
+        );
+        assert_eq!(
+            UniqueIds::new("::1".parse().unwrap(), 1, 7).next().len(),
+            56
+        );
+    }
+
+    #[test]
+    fn months_start_on_the_first() {
+        let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
+        assert_eq!(
+            month_start(at(1_709_251_199)),
+            at(1_706_745_600),
+            "29 February 2024"
+        );
+        assert_eq!(
+            month_start(at(1_709_251_200)),
+            at(1_709_251_200),
+            "1 March 2024"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn offset_ids_round_trip(ip: IpAddr, port: u16, offset: i64) {
+            let broker = SocketAddr::new(ip, port);
+            prop_assert_eq!(parse_offset_id(&offset_id(broker, offset)), Some((broker, offset)));
+        }
+    }
+}

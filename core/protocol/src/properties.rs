@@ -1,0 +1,238 @@
+//! Message properties: an ordered list of text pairs, and their form in records and headers
+//! (protocol §5.4, store §2.3).
+
+use std::fmt;
+
+/// Names of the properties that RocketMQ itself uses (protocol §5.5).
+pub mod key {
+    /// Index keys, separated by spaces.
+    pub const KEYS: &str = "KEYS";
+    /// The tag.
+    pub const TAGS: &str = "TAGS";
+    /// Whether the producer waits until the message is stored.
+    pub const WAIT: &str = "WAIT";
+    /// The delay level, 1 to 18.
+    pub const DELAY: &str = "DELAY";
+    /// The original topic of a retry message.
+    pub const RETRY_TOPIC: &str = "RETRY_TOPIC";
+    /// The topic that a delayed or half message is for.
+    pub const REAL_TOPIC: &str = "REAL_TOPIC";
+    /// The queue that a delayed or half message is for.
+    pub const REAL_QUEUE_ID: &str = "REAL_QID";
+    /// `true` for a half message.
+    pub const TRANSACTION_PREPARED: &str = "TRAN_MSG";
+    /// The producer group of a transactional message.
+    pub const PRODUCER_GROUP: &str = "PGROUP";
+    /// The queue's first offset, added by consumers.
+    pub const MIN_OFFSET: &str = "MIN_OFFSET";
+    /// The offset after the queue's last, added by consumers.
+    pub const MAX_OFFSET: &str = "MAX_OFFSET";
+    /// The message's id at its first delivery.
+    pub const ORIGIN_MESSAGE_ID: &str = "ORIGIN_MESSAGE_ID";
+    /// How often the message was consumed without success.
+    pub const RECONSUME_TIME: &str = "RECONSUME_TIME";
+    /// After how many failures it is a dead letter.
+    pub const MAX_RECONSUME_TIMES: &str = "MAX_RECONSUME_TIMES";
+    /// The broker's region.
+    pub const MSG_REGION: &str = "MSG_REGION";
+    /// Whether the message is traced.
+    pub const TRACE_ON: &str = "TRACE_ON";
+    /// The id that the producer gave the message.
+    pub const UNIQUE_KEY: &str = "UNIQ_KEY";
+    /// When the listener was called, in ms.
+    pub const CONSUME_START_TIME: &str = "CONSUME_START_TIME";
+    /// How many messages an inner batch holds.
+    pub const INNER_NUM: &str = "INNER_NUM";
+    /// The queue offset of an inner batch's first message.
+    pub const INNER_BASE: &str = "INNER_BASE";
+    /// After how many seconds a half message is first checked.
+    pub const CHECK_IMMUNITY_TIME: &str = "CHECK_IMMUNITY_TIME_IN_SECONDS";
+    /// How often a half message was checked.
+    pub const TRANSACTION_CHECK_TIMES: &str = "TRANSACTION_CHECK_TIMES";
+    /// The transaction's id.
+    pub const TRANSACTION_ID: &str = "__transactionId__";
+    /// The broker's cluster.
+    pub const CLUSTER: &str = "CLUSTER";
+    /// `reply` for a reply.
+    pub const MESSAGE_TYPE: &str = "MSG_TYPE";
+    /// Who waits for a reply.
+    pub const REPLY_TO_CLIENT: &str = "REPLY_TO_CLIENT";
+    /// A pop receipt.
+    pub const POP_CK: &str = "POP_CK";
+    /// The ordering key.
+    pub const SHARDING_KEY: &str = "__SHARDINGKEY";
+    /// Delay in seconds (5.x).
+    pub const TIMER_DELAY_SEC: &str = "TIMER_DELAY_SEC";
+    /// Delay in ms (5.x).
+    pub const TIMER_DELAY_MS: &str = "TIMER_DELAY_MS";
+    /// When to deliver, in ms since the epoch (5.x).
+    pub const TIMER_DELIVER_MS: &str = "TIMER_DELIVER_MS";
+    /// A dead letter's topic before.
+    pub const DLQ_ORIGIN_TOPIC: &str = "DLQ_ORIGIN_TOPIC";
+    /// A dead letter's id before.
+    pub const DLQ_ORIGIN_MESSAGE_ID: &str = "DLQ_ORIGIN_MESSAGE_ID";
+}
+
+/// Between a name and its value.
+pub const NAME_END: char = '\u{1}';
+/// After each value.
+pub const PAIR_END: char = '\u{2}';
+/// The longest property string, in bytes.
+pub const MAX_LENGTH: usize = 32_767;
+
+/// The pairs of a property string; pieces that are no pair, and empty names or values, are left out.
+pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split(PAIR_END)
+        .filter_map(|piece| piece.split_once(NAME_END))
+        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+}
+
+/// The value of a property in a property string; of several the last.
+pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    pairs(text)
+        .filter(|(key, _)| *key == name)
+        .last()
+        .map(|(_, value)| value)
+}
+
+/// Appends a pair to a property string, ending the last pair first if its end was left out.
+pub fn append(text: &mut String, name: &str, value: &str) {
+    if !text.is_empty() && !text.ends_with(PAIR_END) {
+        text.push(PAIR_END);
+    }
+    text.push_str(name);
+    text.push(NAME_END);
+    text.push_str(value);
+    text.push(PAIR_END);
+}
+
+/// The properties of one message, in the order in which they were set.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Properties(Vec<(String, String)>);
+
+impl Properties {
+    /// None.
+    pub fn new() -> Self {
+        Properties::default()
+    }
+
+    /// Reads a property string.
+    pub fn parse(text: &str) -> Self {
+        let mut properties = Properties::new();
+        pairs(text).for_each(|(name, value)| properties.set(name, value));
+        properties
+    }
+
+    /// The value of a property.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a property that holds a number.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Sets a property, in place of its former value if it has one.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.iter_mut().find(|(key, _)| *key == name) {
+            Some(pair) => pair.1 = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// Removes a property and returns its value.
+    pub fn remove(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(key, _)| key == name)?;
+        Some(self.0.remove(index).1)
+    }
+
+    /// The pairs in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The property string, with its last separator.
+    pub fn encode(&self) -> String {
+        let mut text =
+            String::with_capacity(self.0.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
+        self.iter()
+            .for_each(|(name, value)| append(&mut text, name, value));
+        text
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        let mut properties = Properties::new();
+        pairs
+            .into_iter()
+            .for_each(|(name, value)| properties.set(name, value));
+        properties
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn reads_as_java_does() {
+        for text in [
+            "KEYS\u{1}k1\u{2}TAGS\u{1}TagA\u{2}",
+            "KEYS\u{1}k1\u{2}TAGS\u{1}TagA",
+        ] {
+            assert_eq!(
+                pairs(text).collect::<Vec<_>>(),
+                [("KEYS", "k1"), ("TAGS", "TagA")]
+            );
+        }
+        assert_eq!(
+            pairs("\u{2}a\u{2}b\u{1}\u{2}\u{1}c\u{2}d\u{1}e\u{1}f\u{2}").collect::<Vec<_>>(),
+            [("d", "e\u{1}f")]
+        );
+        assert_eq!(find("a\u{1}1\u{2}a\u{1}2\u{2}", "a"), Some("2"));
+        let mut text = "a\u{1}1".to_string();
+        append(&mut text, "b", "2");
+        assert_eq!(text, "a\u{1}1\u{2}b\u{1}2\u{2}");
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(list in proptest::collection::vec(("[^\u{1}\u{2}]{1,8}", "[^\u{1}\u{2}]{1,8}"), 0..8)) {
+            let properties: Properties = list.into_iter().collect();
+            prop_assert_eq!(Properties::parse(&properties.encode()), properties);
+        }
+
+        #[test]
+        fn any_text_can_be_read(text in "[ab\u{1}\u{2}]{0,20}") {
+            let properties = Properties::parse(&text);
+            for (name, value) in properties.iter() {
+                prop_assert_eq!(find(&text, name), Some(value));
+            }
+        }
+    }
+}
