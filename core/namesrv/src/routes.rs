@@ -9,6 +9,7 @@ mod registration;
 mod removal;
 mod topics;
 
+pub(crate) use lookup::keep_zone;
 pub use registration::{Registered, Registration};
 
 use ferromq_protocol::body::{BrokerData, DataVersion, QueueData, TopicConfig};

@@ -2,9 +2,7 @@
 
 use super::{BrokerKey, Group, RouteTables, Topic};
 use ferromq_model::{flags, perm};
-use ferromq_protocol::body::{
-    BrokerMemberGroup, ClusterInfo, TopicList, TopicRouteData,
-};
+use ferromq_protocol::body::{BrokerMemberGroup, ClusterInfo, TopicList, TopicRouteData};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,7 +95,10 @@ impl RouteTables {
             topic_list.push(cluster.clone());
             topic_list.extend(members.iter().map(|name| name.to_string()));
         }
-        let broker = self.groups.values().find_map(|group| group.data.any_address());
+        let broker = self
+            .groups
+            .values()
+            .find_map(|group| group.data.any_address());
         TopicList {
             broker_addr: broker.map(str::to_string),
             topic_list,
@@ -123,7 +124,13 @@ impl RouteTables {
     }
 
     fn topics_with(&self, wanted: impl Fn(i32) -> bool) -> TopicList {
-        let first = |topic: &Topic| topic.queues.values().next().map_or(0, |queues| queues.flags);
+        let first = |topic: &Topic| {
+            topic
+                .queues
+                .values()
+                .next()
+                .map_or(0, |queues| queues.flags)
+        };
         let topics = self.topics.iter().filter(|(_, topic)| wanted(first(topic)));
         list(topics.map(|(name, _)| name.to_string()))
     }
@@ -141,7 +148,11 @@ fn mappings(topic: &Topic) -> Option<Value> {
         return None;
     }
     let pairs = topic.mappings.iter();
-    Some(pairs.map(|(name, mapping)| (name.to_string(), mapping.clone())).collect())
+    Some(
+        pairs
+            .map(|(name, mapping)| (name.to_string(), mapping.clone()))
+            .collect(),
+    )
 }
 
 fn show_acting_masters(route: &mut TopicRouteData) {
@@ -162,15 +173,21 @@ fn show_acting_masters(route: &mut TopicRouteData) {
 /// Leaves out brokers of other zones that have a master, with their queues (protocol §6.4).
 pub(crate) fn keep_zone(route: &mut TopicRouteData, zone: &str) {
     let stays = |data: &ferromq_protocol::body::BrokerData| {
-        let same = data.zone_name.as_deref().is_some_and(|z| z.eq_ignore_ascii_case(zone));
+        let same = data
+            .zone_name
+            .as_deref()
+            .is_some_and(|z| z.eq_ignore_ascii_case(zone));
         // Where the master is down, slaves of other zones are still good for reading.
         same || data.master().is_none()
     };
-    let (stay, leave): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut route.broker_datas).into_iter().partition(stays);
+    let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut route.broker_datas)
+        .into_iter()
+        .partition(stays);
     route.broker_datas = stay;
     for data in leave {
-        route.queue_datas.retain(|queues| queues.broker_name != data.broker_name);
+        route
+            .queue_datas
+            .retain(|queues| queues.broker_name != data.broker_name);
         for address in data.broker_addrs.values() {
             route.filter_server_table.remove(address);
         }

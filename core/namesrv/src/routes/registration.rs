@@ -53,7 +53,11 @@ impl RouteTables {
         let key = BrokerKey::from(identity);
         let group = self.groups.get(identity.name)?;
         let same_group = group.data.cluster == identity.cluster
-            && group.data.broker_addrs.get(&identity.id).map(String::as_str)
+            && group
+                .data
+                .broker_addrs
+                .get(&identity.id)
+                .map(String::as_str)
                 == Some(identity.address)
             && group.data.enable_acting_master == registration.acting_master.unwrap_or(false)
             && group.data.zone_name.as_deref() == registration.zone;
@@ -103,7 +107,8 @@ impl RouteTables {
 
         let name = self.enter_group(registration);
         let acting_master = registration.acting_master.unwrap_or(false);
-        let prime = acting_master && self.groups[&name].min_id().map(|(id, _)| id) == Some(identity.id);
+        let prime =
+            acting_master && self.groups[&name].min_id().map(|(id, _)| id) == Some(identity.id);
         if identity.id == 0 || prime {
             let stored = self.live.get(&key).map(|live| &live.version);
             let changed = !id_known || stored != Some(&table.data_version);
@@ -125,10 +130,10 @@ impl RouteTables {
             filter_servers,
             digest: Some(registration.digest),
         };
-        if let Some(before) = self.live.insert(key.clone(), live) {
-            if before.connection != registration.connection {
-                self.detach(&key, before.connection);
-            }
+        if let Some(before) = self.live.insert(key.clone(), live)
+            && before.connection != registration.connection
+        {
+            self.detach(&key, before.connection);
         }
         self.attach(&key, registration.connection);
 
@@ -184,14 +189,17 @@ impl RouteTables {
         let cluster = self.clusters.entry(identity.cluster.to_string());
         cluster.or_default().insert(Arc::clone(&name));
 
-        let group = self.groups.entry(Arc::clone(&name)).or_insert_with(|| Group {
-            data: BrokerData {
-                broker_name: identity.name.to_string(),
-                cluster: identity.cluster.to_string(),
-                ..BrokerData::default()
-            },
-            topics: HashSet::new(),
-        });
+        let group = self
+            .groups
+            .entry(Arc::clone(&name))
+            .or_insert_with(|| Group {
+                data: BrokerData {
+                    broker_name: identity.name.to_string(),
+                    cluster: identity.cluster.to_string(),
+                    ..BrokerData::default()
+                },
+                topics: HashSet::new(),
+            });
         let data = &mut group.data;
         let members = data.broker_addrs.clone();
         data.enable_acting_master = registration.acting_master.unwrap_or(false);
@@ -223,7 +231,9 @@ impl RouteTables {
         }
         for (topic, mapping) in table.topic_queue_mapping_info_map.iter().flatten() {
             if let Some(entry) = self.topics.get_mut(topic.as_str()) {
-                let group = mapping["bname"].as_str().map_or_else(|| Arc::clone(name), Arc::from);
+                let group = mapping["bname"]
+                    .as_str()
+                    .map_or_else(|| Arc::clone(name), Arc::from);
                 entry.mappings.insert(group, mapping.clone());
             }
         }
@@ -264,7 +274,11 @@ impl RouteTables {
         let members = &self.groups.get(group)?.data.broker_addrs;
         let (id, address) = members.first_key_value()?;
         // The newcomer knows its own id; after a loss, everybody who is left must know.
-        let skip = if offline.is_some() || members.len() == 1 { 0 } else { 1 };
+        let skip = if offline.is_some() || members.len() == 1 {
+            0
+        } else {
+            1
+        };
         Some(MinIdNotice {
             id: *id,
             address: address.clone(),
