@@ -69,7 +69,6 @@ fn sorted(list: TopicList) -> Vec<String> {
     topics
 }
 
-
 #[test]
 fn a_route_has_the_queues_and_addresses_of_every_broker() {
     let routes = cluster_of_two();
