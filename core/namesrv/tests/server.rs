@@ -1,5 +1,8 @@
 //! A name server over real sockets, asked as brokers, clients and tools ask.
 
+// In helpers too, a failure here is a failed test.
+#![allow(clippy::unwrap_used)]
+
 use ferromq_namesrv::{Clock, NameServer, NamesrvConfig};
 use ferromq_net::{ConnectOptions, Connection, Connections, NoRequests, Reply, Service};
 use ferromq_protocol::Command;
@@ -299,6 +302,21 @@ async fn a_broker_asks_whether_it_must_register_again() {
     );
     let answer = house.succeed(ask(2)).await;
     assert!(answer.header::<QueryDataVersionResponse>().unwrap().changed);
+    // What was taken from the routes must come back, though the broker's table is the same.
+    let header = DeleteTopicInNamesrvRequest {
+        topic: "T",
+        cluster_name: None,
+    };
+    house
+        .succeed(Command::request_with(
+            request::DELETE_TOPIC_IN_NAMESRV,
+            &header,
+        ))
+        .await;
+    let answer = house.succeed(ask(1)).await;
+    assert!(answer.header::<QueryDataVersionResponse>().unwrap().changed);
+    house.succeed(register("b-a", &["T", "U"])).await;
+    assert_eq!(house.route("T").await.code, response::SUCCESS);
 }
 
 #[tokio::test]

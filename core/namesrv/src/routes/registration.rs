@@ -155,10 +155,12 @@ impl RouteTables {
         }
     }
 
-    /// The version of a live broker's topics.
-    pub fn version(&self, identity: Identity<'_>) -> Option<DataVersion> {
+    /// The version of a live broker's topics, and whether the routes have them as the broker sent
+    /// them. They have not after a topic was deleted here, or when a member of the group has come
+    /// or gone since; then even the same registration changes something.
+    pub fn version(&self, identity: Identity<'_>) -> Option<(DataVersion, bool)> {
         let live = self.live.get(&BrokerKey::from(identity))?;
-        Some(live.version.clone())
+        Some((live.version.clone(), live.digest.is_some()))
     }
 
     /// Whether the id is held by another live address whose state is newer.

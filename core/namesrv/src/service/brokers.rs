@@ -138,10 +138,10 @@ impl NameService {
         };
         self.track(connection);
         let answer = request.success(&QueryDataVersionResponse {
-            changed: known.as_ref() != Some(&asked),
+            changed: !matches!(&known, Some((version, true)) if *version == asked),
         });
         Ok(match known {
-            Some(version) => answer.with_body(fastjson::to_vec(&version)),
+            Some((version, _)) => answer.with_body(fastjson::to_vec(&version)),
             None => answer,
         })
     }
