@@ -6,6 +6,7 @@ pub mod config;
 pub mod groups;
 pub mod locks;
 pub mod offsets;
+pub mod stats;
 pub mod tables;
 pub mod topics;
 

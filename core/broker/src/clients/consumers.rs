@@ -179,11 +179,7 @@ impl Members {
     /// Whom to tell about a change: everyone, also who caused it.
     fn audience(&self) -> Vec<Arc<Connection>> {
         match self.notify && self.message_model != MessageModel::Broadcasting {
-            true => self
-                .clients
-                .values()
-                .map(|c| c.connection.clone())
-                .collect(),
+            true => self.clients().map(|c| c.connection.clone()).collect(),
             false => Vec::new(),
         }
     }
