@@ -1,2 +1,84 @@
-//! The program `ferromq`.
-fn main() {}
+//! The program `ferromq`: servers and command-line tools.
+
+mod config_file;
+mod exit;
+mod logging;
+mod serve;
+
+use crate::exit::{Failure, Outcome};
+use crate::logging::LogFormat;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use std::process::ExitCode;
+
+/// Servers and tools for FerroMQ and any other RocketMQ-compatible cluster.
+#[derive(Debug, Parser)]
+#[command(name = "ferromq", version, after_help = exit::HELP)]
+struct Arguments {
+    /// How log lines on standard error look
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a name server
+    Namesrv(serve::NamesrvArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+impl Command {
+    /// Servers tell what they do; tools only what goes wrong.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Command::Namesrv(_) => "info",
+            _ => "warn",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Outcome {
+    logging::start(arguments.log_format, arguments.command.log_level()).map_err(|message| {
+        Failure {
+            code: exit::FAILURE,
+            message,
+        }
+    })?;
+    if let Command::Completions { shell } = arguments.command {
+        clap_complete::generate(
+            shell,
+            &mut Arguments::command(),
+            "ferromq",
+            &mut std::io::stdout(),
+        );
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(dispatch(arguments.command));
+    // Threads that read standard input cannot be waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn dispatch(command: Command) -> Outcome {
+    match command {
+        Command::Namesrv(args) => serve::namesrv(args).await,
+        Command::Completions { .. } => Ok(()),
+    }
+}
