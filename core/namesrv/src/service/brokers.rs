@@ -51,7 +51,14 @@ impl NameService {
                     .current()
                     .delete_topic_with_broker_registration;
                 let mut routes = self.routes.write();
-                routes.register(&registration, body, prune, now)
+                let joined = routes.version(registration.identity).is_none();
+                let registered = routes.register(&registration, body, prune, now);
+                drop(routes);
+                if joined && matches!(registered, Registered::Accepted { .. }) {
+                    let (address, group) = (header.broker_addr, header.broker_name);
+                    tracing::info!(address, group, id = header.broker_id, "broker joined");
+                }
+                registered
             }
         };
         self.track(connection);
