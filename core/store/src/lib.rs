@@ -1,1 +1,45 @@
-//! Commit log, consume queues, index, checkpoint, flush and recovery in RocketMQ's file formats.
+//! The message store: one commit log for all messages, consume queues that point into it, and an
+//! index by key, in RocketMQ's file formats.
+//!
+//! # What happens to a message
+//! [`Store::append`] decides its place under a short lock and copies it into the mapped log; its
+//! queue entry is kept in memory. Behind that, one thread syncs the log, one writes queue entries
+//! whose records are on disk, one enters keys in the index. [`Store::when_flushed`] tells when a
+//! message is on disk; [`Store::read`] hands out slices of the log without copying.
+//!
+//! # What a crash leaves
+//! Queue files never point beyond what is on disk of the log, so recovery reads the log from the
+//! checkpoint on, enters what is missing, and cuts off what is no record. See [`Disk`] for how
+//! tests make crashes happen.
+
+mod background;
+mod checkpoint;
+mod commit_log;
+mod config;
+mod disk;
+mod error;
+mod flusher;
+mod health;
+mod index;
+mod lock;
+mod mapped;
+mod os_disk;
+mod preparer;
+mod queue;
+mod queues;
+mod read;
+mod recovery;
+mod retention;
+mod segment_files;
+mod store;
+pub mod tables;
+
+pub use commit_log::{NewRecords, TagsCode};
+pub use config::StoreConfig;
+pub use disk::{DirEntry, Disk, RandomFile, Segment, Words};
+pub use error::{AppendError, FlushOutcome, StoreError};
+pub use flusher::FlushCallback;
+pub use os_disk::OsDisk;
+pub use queue::{Entry, Queue};
+pub use read::{ReadLimits, ReadResult, ReadStatus};
+pub use store::{Appended, Boundary, Store};

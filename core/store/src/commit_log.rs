@@ -1,0 +1,453 @@
+//! The commit log: one endless sequence of records in segments of fixed size (store §2).
+
+use crate::config::StoreConfig;
+use crate::disk::{Disk, Segment};
+use crate::error::{AppendError, StoreError};
+use crate::preparer::Preparer;
+use crate::segment_files;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
+use parking_lot::Mutex;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a blank record at a segment's end takes at least.
+const BLANK: usize = 8;
+
+/// A segment and where it begins.
+#[derive(Clone)]
+pub(crate) struct LogSegment {
+    pub(crate) base: i64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn Segment>,
+}
+
+/// Records laid out one after the other, to be stored together.
+#[derive(Default)]
+pub struct NewRecords {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) parts: Vec<Part>,
+}
+
+/// One of several records.
+#[derive(Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) length: usize,
+    pub(crate) tags: TagsCode,
+}
+
+/// What a consume queue entry says about the record's tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagsCode {
+    /// The hash of the tags.
+    Hash(i64),
+    /// For the schedule topic: when to deliver, in ms after the record was stored.
+    DeliverAfter(i64),
+}
+
+impl TagsCode {
+    pub(crate) fn at(self, store_timestamp: i64) -> i64 {
+        match self {
+            TagsCode::Hash(hash) => hash,
+            TagsCode::DeliverAfter(delay) => store_timestamp + delay,
+        }
+    }
+}
+
+impl NewRecords {
+    /// No records yet.
+    pub fn new() -> Self {
+        NewRecords::default()
+    }
+
+    /// One record.
+    pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
+        let mut records = NewRecords::new();
+        records.push(record, tags);
+        records
+    }
+
+    /// Lays out another record behind those that are there.
+    pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode) {
+        let start = self.bytes.len();
+        record::encode(&mut self.bytes, record);
+        self.parts.push(Part {
+            length: self.bytes.len() - start,
+            tags,
+        });
+    }
+
+    /// How many records there are.
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// All records together, in bytes.
+    pub fn byte_length(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Where records went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) start: i64,
+    pub(crate) end: i64,
+    pub(crate) timestamp: i64,
+}
+
+/// What is at a place of the log.
+pub(crate) enum Step<'a> {
+    Record(RecordView<'a>),
+    /// The segment ends here; the log goes on at this offset.
+    Blank(i64),
+    /// No record: the end of the log, or damage.
+    End(&'static str),
+}
+
+struct Writer {
+    segment: Option<LogSegment>,
+    position: i64,
+    asked_for_next: bool,
+}
+
+pub(crate) struct CommitLog {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    size: i64,
+    segments: ArcSwap<Vec<LogSegment>>,
+    writer: Mutex<Writer>,
+    end: AtomicI64,
+    flushed: AtomicI64,
+    preparer: Preparer,
+}
+
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as i64)
+}
+
+impl CommitLog {
+    /// Opens the segments that exist. Until [`recovered`](Self::recovered), all of them count as
+    /// written to their ends.
+    pub(crate) fn open(disk: Arc<dyn Disk>, config: &StoreConfig) -> Result<Self, StoreError> {
+        let directory = config.commit_log_directory();
+        disk.create_directory(&directory)
+            .map_err(StoreError::file("create", &directory))?;
+        let size = config.mapped_file_size_commit_log;
+        let files =
+            segment_files::list(&*disk, &directory, size as u64, "mappedFileSizeCommitLog")?;
+        let mut segments = Vec::with_capacity(files.len());
+        for (base, entry) in files {
+            let path = entry.path;
+            let file = disk
+                .open_segment(&path)
+                .map_err(StoreError::file("open", &path))?;
+            segments.push(LogSegment {
+                base,
+                path,
+                file: file.into(),
+            });
+        }
+        let end = segments.last().map_or(0, |last| last.base + size);
+        let preparer = Preparer::start(disk.clone(), directory.clone(), size as u64);
+        Ok(CommitLog {
+            disk,
+            directory,
+            size,
+            segments: ArcSwap::from_pointee(segments),
+            writer: Mutex::new(Writer {
+                segment: None,
+                position: end,
+                asked_for_next: false,
+            }),
+            end: AtomicI64::new(end),
+            flushed: AtomicI64::new(end),
+            preparer,
+        })
+    }
+
+    /// Ends recovery: `end` is where the next record goes. Whatever lies beyond is removed, so
+    /// that no later recovery takes it for messages.
+    pub(crate) fn recovered(&mut self, end: i64) -> Result<(), StoreError> {
+        let mut segments = std::mem::take(Arc::make_mut(&mut self.segments.load_full()));
+        self.segments.store(Arc::default());
+        let mut kept = Vec::with_capacity(segments.len());
+        for mut segment in segments.drain(..) {
+            if segment.base >= end && segment.base > 0 {
+                let failed = StoreError::file("remove", &segment.path);
+                self.disk.remove(&segment.path).map_err(failed)?;
+                continue;
+            }
+            let within = (end - segment.base).clamp(0, self.size) as usize;
+            if within < self.size as usize {
+                // Opened anew to have it for ourselves: nothing else holds it during recovery,
+                // but the list above did.
+                drop(segment.file);
+                let failed = StoreError::file("open", &segment.path);
+                let mut file = self.disk.open_segment(&segment.path).map_err(failed)?;
+                file.truncate(within)
+                    .map_err(StoreError::file("truncate", &segment.path))?;
+                segment.file = file.into();
+            }
+            kept.push(segment);
+        }
+        let last = kept
+            .last()
+            .filter(|last| end < last.base + self.size)
+            .cloned();
+        *self.writer.get_mut() = Writer {
+            segment: last,
+            position: end,
+            asked_for_next: false,
+        };
+        self.segments.store(Arc::new(kept));
+        self.end.store(end, Ordering::Release);
+        self.flushed.store(end, Ordering::Release);
+        self.ask_for_first();
+        Ok(())
+    }
+
+    /// Prepares a segment before the first message wants it, when none has room.
+    fn ask_for_first(&mut self) {
+        let writer = self.writer.get_mut();
+        if writer.segment.is_none() {
+            writer.asked_for_next = true;
+            self.preparer.ask(writer.position);
+        }
+    }
+
+    /// Stores records at the end of the log, with consecutive queue offsets.
+    ///
+    /// The critical section decides the place, fills it in, and copies; it waits only when the
+    /// next segment is not ready yet.
+    pub(crate) fn append(
+        &self,
+        records: &mut NewRecords,
+        queue_offset: i64,
+    ) -> Result<Placed, AppendError> {
+        let length = records.bytes.len();
+        if length + BLANK > self.size as usize {
+            let limit = self.size as usize - BLANK;
+            return Err(AppendError::TooLarge { length, limit });
+        }
+        let mut writer = self.writer.lock();
+        let (base, file) = self.room_for(&mut writer, length)?;
+        let (start, timestamp) = (writer.position, now_ms());
+        let mut at = 0;
+        for (index, part) in records.parts.iter().enumerate() {
+            let bytes = &mut records.bytes[at..at + part.length];
+            record::place(
+                bytes,
+                queue_offset + index as i64,
+                start + at as i64,
+                timestamp,
+            );
+            at += part.length;
+        }
+        let within = (start - base) as usize;
+        file.write(within, &records.bytes);
+        file.publish(within + length);
+        writer.position = start + length as i64;
+        self.end.store(writer.position, Ordering::Release);
+        Ok(Placed {
+            start,
+            end: writer.position,
+            timestamp,
+        })
+    }
+
+    fn room_for(
+        &self,
+        writer: &mut Writer,
+        length: usize,
+    ) -> Result<(i64, Arc<dyn Segment>), AppendError> {
+        if let Some(segment) = &writer.segment {
+            let left = (segment.base + self.size - writer.position) as usize;
+            if length + BLANK <= left {
+                if !writer.asked_for_next && left as i64 <= self.size / 2 {
+                    writer.asked_for_next = true;
+                    self.preparer.ask(segment.base + self.size);
+                }
+                return Ok((segment.base, segment.file.clone()));
+            }
+        }
+        self.roll(writer)
+    }
+
+    /// Goes on in the next segment. The old one is closed only when the new one is there, so that
+    /// a failure leaves everything as it was.
+    fn roll(&self, writer: &mut Writer) -> Result<(i64, Arc<dyn Segment>), AppendError> {
+        let base = match &writer.segment {
+            Some(segment) => segment.base + self.size,
+            None => writer.position - writer.position % self.size,
+        };
+        let file: Arc<dyn Segment> = self.preparer.take(base).map_err(AppendError::NoSegment)?;
+        if let Some(full) = &writer.segment {
+            let within = (writer.position - full.base) as usize;
+            let left = self.size as usize - within;
+            let mut blank = [0; BLANK];
+            blank[..4].copy_from_slice(&(left as u32).to_be_bytes());
+            blank[4..].copy_from_slice(&MAGIC_BLANK.to_be_bytes());
+            full.file.write(within, &blank);
+            full.file.publish(self.size as usize);
+        }
+        let path = segment_files::path(&self.directory, base);
+        let segment = LogSegment {
+            base,
+            path,
+            file: file.clone(),
+        };
+        let mut segments = Vec::clone(&self.segments.load());
+        segments.push(segment.clone());
+        self.segments.store(Arc::new(segments));
+        *writer = Writer {
+            segment: Some(segment),
+            position: base,
+            asked_for_next: false,
+        };
+        self.end.store(base, Ordering::Release);
+        Ok((base, file))
+    }
+
+    /// Where the log begins.
+    pub(crate) fn start(&self) -> i64 {
+        self.segments.load().first().map_or(0, |first| first.base)
+    }
+
+    /// Where the next record goes.
+    pub(crate) fn end(&self) -> i64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    /// Up to where the log is on disk.
+    pub(crate) fn flushed(&self) -> i64 {
+        self.flushed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn segments(&self) -> Arc<Vec<LogSegment>> {
+        self.segments.load_full()
+    }
+
+    fn segment_at(segments: &[LogSegment], size: i64, offset: i64) -> Option<&LogSegment> {
+        let first = segments.first()?.base;
+        let index = usize::try_from((offset - first).div_euclid(size)).ok()?;
+        segments.get(index)
+    }
+
+    /// A range of published bytes within one segment, without copying.
+    pub(crate) fn bytes(&self, offset: i64, length: usize) -> Option<Bytes> {
+        let segments = self.segments.load();
+        let segment = CommitLog::segment_at(&segments, self.size, offset)?;
+        let start = (offset - segment.base) as usize;
+        let range = start..start.checked_add(length)?;
+        if range.end > segment.file.published() {
+            return None;
+        }
+        Some(Bytes::from_owner(SegmentSlice {
+            file: segment.file.clone(),
+            range,
+        }))
+    }
+
+    /// Looks at the record at `offset`, checking its checksum if `verify`.
+    pub(crate) fn visit<T>(
+        &self,
+        offset: i64,
+        verify: bool,
+        visit: impl FnOnce(Step<'_>) -> T,
+    ) -> T {
+        let segments = self.segments.load();
+        let Some(segment) = CommitLog::segment_at(&segments, self.size, offset) else {
+            return visit(Step::End("no segment"));
+        };
+        let start = (offset - segment.base) as usize;
+        let end = segment.file.published();
+        if start >= end {
+            return visit(Step::End("end of the log"));
+        }
+        visit(step(
+            segment.file.slice(start..end),
+            offset,
+            segment.base + self.size,
+            verify,
+        ))
+    }
+
+    /// Writes everything up to the present end to disk.
+    pub(crate) fn sync(&self) -> std::io::Result<i64> {
+        let (from, to) = (self.flushed(), self.end());
+        for segment in self.segments.load().iter() {
+            if segment.base < to && segment.base + self.size > from {
+                let within = (to - segment.base).min(self.size) as usize;
+                segment.file.sync(within)?;
+            }
+        }
+        self.flushed.fetch_max(to, Ordering::AcqRel);
+        Ok(to)
+    }
+
+    /// Removes the oldest segment; the last is never removed. Readers keep what they hold.
+    pub(crate) fn remove_first(&self) -> Result<bool, StoreError> {
+        // Under the writer's lock, since rolling over replaces the list too.
+        let _writer = self.writer.lock();
+        let mut segments = Vec::clone(&self.segments.load());
+        if segments.len() < 2 {
+            return Ok(false);
+        }
+        let first = segments.remove(0);
+        self.segments.store(Arc::new(segments));
+        self.disk
+            .remove(&first.path)
+            .map_err(StoreError::file("remove", &first.path))?;
+        Ok(true)
+    }
+
+    /// Ends the preparing thread and removes a segment that it made for nothing.
+    pub(crate) fn close(&self) {
+        self.preparer.stop();
+    }
+}
+
+/// What lies at the start of `bytes`, which is at `offset` of the log.
+fn step(bytes: &[u8], offset: i64, segment_end: i64, verify: bool) -> Step<'_> {
+    if let Some(magic) = bytes.get(4..8)
+        && magic == MAGIC_BLANK.to_be_bytes()
+    {
+        return Step::Blank(segment_end);
+    }
+    let record = match RecordView::parse(bytes) {
+        Ok(record) => record,
+        Err(record::RecordError::Magic(0)) => return Step::End("end of the log"),
+        Err(_) => return Step::End("not a record"),
+    };
+    if record.physical_offset() != offset {
+        return Step::End("a record from elsewhere");
+    }
+    if verify && record.verify().is_err() {
+        return Step::End("a body that does not match its checksum");
+    }
+    Step::Record(record)
+}
+
+/// Published bytes of a segment, which stays mapped as long as this lives.
+struct SegmentSlice {
+    file: Arc<dyn Segment>,
+    range: Range<usize>,
+}
+
+impl AsRef<[u8]> for SegmentSlice {
+    fn as_ref(&self) -> &[u8] {
+        self.file.slice(self.range.clone())
+    }
+}

@@ -1,0 +1,123 @@
+//! The seam between the store and the operating system: everything that is written goes through
+//! [`Disk`], so that tests can put a disk there that fails, fills up or loses what was not synced.
+
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A file or directory in a listing.
+#[derive(Clone, Debug)]
+pub struct DirEntry {
+    /// Its whole path.
+    pub path: PathBuf,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Its size in bytes.
+    pub length: u64,
+    /// When it was last written.
+    pub modified: SystemTime,
+}
+
+/// Where the store's files are.
+pub trait Disk: Send + Sync + 'static {
+    /// Creates a log segment of `length` zero bytes whose space is reserved: writing to it later
+    /// cannot fail for lack of space. The file and its directory entry are synced.
+    fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>>;
+
+    /// Opens a log segment; all of it counts as published.
+    fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
+
+    /// Opens a file of words of 32 bits, creating it with `length` zero bytes if need be.
+    fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>>;
+
+    /// Opens a file for reading and writing at any place, creating it with `length` zero bytes if
+    /// need be. Its space is not reserved.
+    fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>>;
+
+    /// Reads a whole file.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// Replaces a small file: either the old or the new content survives a crash.
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
+
+    /// Renames a file over another.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file; one that is not there is no error.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory with all that is in it; one that is not there is no error.
+    fn remove_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes a directory and those above it.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// The entries of a directory by name; none when it does not exist.
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// The used part of the file system at `path`, from 0 to 1.
+    fn used_ratio(&self, path: &Path) -> io::Result<f64>;
+}
+
+/// A file of fixed size that is written once, front to back. What is published never changes, and
+/// can be read by anyone at any time.
+pub trait Segment: Send + Sync {
+    /// Its size in bytes.
+    fn length(&self) -> usize;
+
+    /// Up to where it is published.
+    fn published(&self) -> usize;
+
+    /// Writes beyond what is published.
+    ///
+    /// # Panics
+    /// When the place is published already or outside the file.
+    fn write(&self, at: usize, bytes: &[u8]);
+
+    /// Publishes everything before `end`.
+    fn publish(&self, end: usize);
+
+    /// A published range.
+    ///
+    /// # Panics
+    /// When the range is not published.
+    fn slice(&self, range: Range<usize>) -> &[u8];
+
+    /// Returns when everything published before `end` is on disk.
+    fn sync(&self, end: usize) -> io::Result<()>;
+
+    /// Takes back what is published from `end` on and makes it zero, for good: what a crash left
+    /// there must not be taken for messages later.
+    fn truncate(&mut self, end: usize) -> io::Result<()>;
+}
+
+/// A file of big-endian words of 32 bits that may be read and written anywhere at any time.
+pub trait Words: Send + Sync {
+    /// The number of words.
+    fn count(&self) -> usize;
+
+    /// One word.
+    fn load(&self, index: usize) -> u32;
+
+    /// Changes one word.
+    fn store(&self, index: usize, value: u32);
+
+    /// Returns when everything is on disk.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A file that is read and written by calls.
+pub trait RandomFile: Send + Sync {
+    /// Reads at a place; fewer bytes than asked for only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+
+    /// Writes at a place, whole.
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Returns when everything is on disk.
+    fn sync(&self) -> io::Result<()>;
+}

@@ -1,0 +1,102 @@
+use std::io;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a data directory cannot be opened or read.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The system refused an operation on a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried, such as `create`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process uses the directory.
+    #[error("{} is in use by another broker{}; stop it first, or use another directory", path.display(), match pid { Some(pid) => format!(" (process {pid})"), None => String::new() })]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// The process that holds the lock.
+        pid: Option<i32>,
+    },
+    /// A segment has not the size that is configured.
+    #[error("{} has {actual} bytes, but {setting} is {expected}; set it to the size the files were written with", path.display())]
+    SegmentSize {
+        /// The segment.
+        path: PathBuf,
+        /// The setting that gives the size.
+        setting: &'static str,
+        /// The configured size in bytes.
+        expected: u64,
+        /// The file's size in bytes.
+        actual: u64,
+    },
+    /// A file that does not belong where it is.
+    #[error("{} is no segment and does not belong there; move it away", path.display())]
+    ForeignFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A segment is missing between two others.
+    #[error("{} is missing: the segments before and after it exist; restore it from a backup", path.display())]
+    MissingSegment {
+        /// The segment that should be there.
+        path: PathBuf,
+    },
+    /// A table file and its backup are both damaged.
+    #[error("neither {} nor its .bak can be read: {reason}", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+impl StoreError {
+    pub(crate) fn file(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| StoreError::File {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// Why a message was not stored. Nothing of it can be read, now or after a restart.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AppendError {
+    /// The message is above a limit.
+    #[error("the message has {length} bytes, at most {limit} can be stored")]
+    TooLarge {
+        /// The record's length in bytes.
+        length: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// No segment to write to could be made.
+    #[error("no commit log segment could be created: {0}")]
+    NoSegment(String),
+    /// The store accepts no messages.
+    #[error("the store accepts no messages: {0}")]
+    NotWritable(String),
+}
+
+/// What became of a wish to have messages on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushOutcome {
+    /// They are.
+    Flushed,
+    /// They may not be: the time is over.
+    TimedOut,
+    /// They may never be: the disk failed, and the store accepts no more messages.
+    Failed,
+}

@@ -1,0 +1,329 @@
+//! Index files: from the keys of a message to its record (store §4).
+//!
+//! A thread of its own follows the log and enters the keys, since every key touches pages all over
+//! a large file. A query sees what has been entered; a clean stop leaves nothing to be entered.
+
+use crate::config::StoreConfig;
+use crate::disk::{Disk, Words};
+use crate::error::StoreError;
+use ferromq_model::flags::message;
+use ferromq_protocol::properties::key;
+use ferromq_protocol::record::RecordView;
+use ferromq_protocol::tags::java_string_hash;
+use parking_lot::RwLock;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Words of a file's header: four of 64 bits, two of 32.
+const HEADER: usize = 10;
+const BEGIN_TIME: usize = 0;
+const END_TIME: usize = 2;
+const BEGIN_OFFSET: usize = 4;
+const END_OFFSET: usize = 6;
+const SLOT_COUNT: usize = 8;
+const NEXT_ENTRY: usize = 9;
+/// Words of an entry: hash, offset (two), seconds, previous entry.
+const ENTRY: usize = 5;
+
+struct IndexFile {
+    path: PathBuf,
+    words: Box<dyn Words>,
+    slots: u32,
+    entries: u32,
+}
+
+impl IndexFile {
+    fn long(&self, at: usize) -> i64 {
+        (i64::from(self.words.load(at)) << 32) | i64::from(self.words.load(at + 1))
+    }
+
+    fn set_long(&self, at: usize, value: i64) {
+        self.words.store(at, (value >> 32) as u32);
+        self.words.store(at + 1, value as u32);
+    }
+
+    /// The number of the next entry; the first is 1.
+    fn next(&self) -> u32 {
+        self.words.load(NEXT_ENTRY).max(1)
+    }
+
+    fn is_full(&self) -> bool {
+        self.next() >= self.entries
+    }
+
+    fn entry(&self, number: u32) -> usize {
+        HEADER + self.slots as usize + number as usize * ENTRY
+    }
+
+    fn put(&self, hash: u32, offset: i64, timestamp: i64) {
+        let slot = HEADER + (hash % self.slots) as usize;
+        let number = self.next();
+        let newest = self.words.load(slot);
+        let previous = if newest > number { 0 } else { newest };
+        let begin = self.long(BEGIN_TIME);
+        let seconds = if begin <= 0 {
+            0
+        } else {
+            (timestamp - begin) / 1000
+        };
+        let entry = self.entry(number);
+        self.words.store(entry, hash);
+        self.set_long(entry + 1, offset);
+        self.words
+            .store(entry + 3, seconds.clamp(0, i64::from(i32::MAX)) as u32);
+        self.words.store(entry + 4, previous);
+        self.words.store(slot, number);
+        if number <= 1 {
+            self.set_long(BEGIN_OFFSET, offset);
+            self.set_long(BEGIN_TIME, timestamp);
+        }
+        if previous == 0 {
+            self.words
+                .store(SLOT_COUNT, self.words.load(SLOT_COUNT) + 1);
+        }
+        self.words.store(NEXT_ENTRY, number + 1);
+        self.set_long(END_OFFSET, offset);
+        self.set_long(END_TIME, timestamp);
+    }
+
+    /// Adds offsets of entries with this hash from newest to oldest, until there are `max`.
+    fn find(&self, hash: u32, max: usize, begin: i64, end: i64, found: &mut Vec<i64>) {
+        let first = self.long(BEGIN_TIME);
+        let mut number = self.words.load(HEADER + (hash % self.slots) as usize);
+        while number > 0 && number < self.next() && found.len() < max {
+            let entry = self.entry(number);
+            let seconds = self.words.load(entry + 3) as i32;
+            if seconds < 0 {
+                return;
+            }
+            // Whole seconds only: an entry is up to a second younger than it says.
+            let time = first + i64::from(seconds) * 1000;
+            if self.words.load(entry) == hash && time + 999 >= begin && time <= end {
+                found.push(self.long(entry + 1));
+            }
+            let previous = self.words.load(entry + 4);
+            if previous >= number || time + 999 < begin {
+                return;
+            }
+            number = previous;
+        }
+    }
+}
+
+/// The hash of an index key: never negative.
+fn hash_of(topic: &str, key: &str) -> u32 {
+    let hash = java_string_hash(&format!("{topic}#{key}"));
+    hash.checked_abs().unwrap_or(0) as u32
+}
+
+pub(crate) struct Index {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    slots: u32,
+    entries: u32,
+    files: RwLock<Vec<Arc<IndexFile>>>,
+}
+
+impl Index {
+    /// Opens the files that exist. After an unclean exit those that were not complete on disk are
+    /// removed; recovery enters their messages again.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        config: &StoreConfig,
+        keep_until: Option<i64>,
+    ) -> Result<Self, StoreError> {
+        let directory = config.root().join("index");
+        let (slots, entries) = (config.max_hash_slot_num as u32, config.max_index_num as u32);
+        let length = (HEADER as u64 + u64::from(slots) + u64::from(entries) * ENTRY as u64) * 4;
+        let mut files = Vec::new();
+        for entry in disk
+            .list(&directory)
+            .map_err(StoreError::file("list", &directory))?
+        {
+            let path = entry.path;
+            if entry.is_directory || entry.name.parse::<u64>().is_err() {
+                continue;
+            }
+            if entry.length != length {
+                let (expected, actual) = (length, entry.length);
+                let setting = "the size given by maxHashSlotNum and maxIndexNum";
+                return Err(StoreError::SegmentSize {
+                    path,
+                    setting,
+                    expected,
+                    actual,
+                });
+            }
+            let words = disk
+                .open_words(&path, length)
+                .map_err(StoreError::file("open", &path))?;
+            let file = IndexFile {
+                path,
+                words,
+                slots,
+                entries,
+            };
+            if keep_until.is_some_and(|until| file.long(END_TIME) > until) {
+                disk.remove(&file.path)
+                    .map_err(StoreError::file("remove", &file.path))?;
+                continue;
+            }
+            files.push(Arc::new(file));
+        }
+        Ok(Index {
+            disk,
+            directory,
+            slots,
+            entries,
+            files: RwLock::new(files),
+        })
+    }
+
+    /// Enters the keys of a record, unless it has been entered already. Returns the end time of a
+    /// file that this filled.
+    pub(crate) fn enter(&self, record: &RecordView<'_>) -> Result<Option<i64>, StoreError> {
+        if record.transaction_type() == message::TRANSACTION_ROLLBACK {
+            return Ok(None);
+        }
+        let offset = record.physical_offset();
+        let last = self.files.read().last().cloned();
+        if last
+            .as_ref()
+            .is_some_and(|file| file.next() > 1 && offset < file.long(END_OFFSET))
+        {
+            return Ok(None);
+        }
+        let (topic, timestamp) = (record.topic(), record.store_timestamp());
+        let (mut unique, mut keys) = (None, "");
+        for (name, value) in ferromq_protocol::properties::pairs(record.properties()) {
+            match name {
+                key::UNIQUE_KEY => unique = Some(value),
+                key::KEYS => keys = value,
+                _ => {}
+            }
+        }
+        let mut filled = None;
+        for key in unique
+            .into_iter()
+            .chain(keys.split(' ').filter(|key| !key.is_empty()))
+        {
+            let file = match self.files.read().last().filter(|file| !file.is_full()) {
+                Some(file) => file.clone(),
+                None => {
+                    filled = self.close_last()?.or(filled);
+                    self.next_file()?
+                }
+            };
+            file.put(hash_of(topic, key), offset, timestamp);
+        }
+        Ok(filled)
+    }
+
+    fn close_last(&self) -> Result<Option<i64>, StoreError> {
+        let Some(last) = self.files.read().last().cloned() else {
+            return Ok(None);
+        };
+        last.words
+            .sync()
+            .map_err(StoreError::file("sync", &last.path))?;
+        Ok(Some(last.long(END_TIME)))
+    }
+
+    /// A new file, whose header goes on where the last one ended.
+    fn next_file(&self) -> Result<Arc<IndexFile>, StoreError> {
+        let create = StoreError::file("create", &self.directory);
+        self.disk
+            .create_directory(&self.directory)
+            .map_err(create)?;
+        let length =
+            (HEADER as u64 + u64::from(self.slots) + u64::from(self.entries) * ENTRY as u64) * 4;
+        let mut files = self.files.write();
+        let mut name = time_name();
+        // Two files in one millisecond must not get one name.
+        while files.last().is_some_and(|last| last.path.ends_with(&name)) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            name = time_name();
+        }
+        let path = self.directory.join(name);
+        let opened = self.disk.open_words(&path, length);
+        let words = opened.map_err(StoreError::file("create", &path))?;
+        let file = IndexFile {
+            path,
+            words,
+            slots: self.slots,
+            entries: self.entries,
+        };
+        file.words.store(NEXT_ENTRY, 1);
+        if let Some(last) = files.last() {
+            for (begin, end) in [(BEGIN_TIME, END_TIME), (BEGIN_OFFSET, END_OFFSET)] {
+                file.set_long(begin, last.long(end));
+                file.set_long(end, last.long(end));
+            }
+        }
+        let file = Arc::new(file);
+        files.push(file.clone());
+        Ok(file)
+    }
+
+    /// Offsets of messages that may have the key, at most `max`, newest file first.
+    pub(crate) fn find(
+        &self,
+        topic: &str,
+        key: &str,
+        max: usize,
+        begin: i64,
+        end: i64,
+    ) -> Vec<i64> {
+        let hash = hash_of(topic, key);
+        let mut found = Vec::new();
+        for file in self.files.read().iter().rev() {
+            let (first, last) = (file.long(BEGIN_TIME), file.long(END_TIME));
+            if first <= end && last >= begin {
+                file.find(hash, max, begin, end, &mut found);
+            }
+            if first < begin || found.len() >= max {
+                break;
+            }
+        }
+        found
+    }
+
+    /// When and up to which physical offset keys were last entered.
+    pub(crate) fn last_update(&self) -> (i64, i64) {
+        self.files
+            .read()
+            .last()
+            .map_or((0, 0), |last| (last.long(END_TIME), last.long(END_OFFSET)))
+    }
+
+    /// Removes files all of whose records are gone; the last stays.
+    pub(crate) fn remove_expired(&self, log_start: i64) -> Result<(), StoreError> {
+        let mut files = self.files.write();
+        while files.len() > 1 && files[0].long(END_OFFSET) < log_start {
+            let first = files.remove(0);
+            self.disk
+                .remove(&first.path)
+                .map_err(StoreError::file("remove", &first.path))?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything to disk.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        let files = self.files.read();
+        match files.last() {
+            Some(last) => last
+                .words
+                .sync()
+                .map_err(StoreError::file("sync", &last.path)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The local time in 17 digits.
+fn time_name() -> String {
+    jiff::ZonedDateTime::now()
+        .strftime("%Y%m%d%H%M%S%3f")
+        .to_string()
+}

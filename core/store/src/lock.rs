@@ -1,0 +1,72 @@
+//! The lock that keeps two brokers off one directory (store §5).
+//!
+//! Java takes a POSIX record lock on the first byte, so this does too. Such locks belong to the
+//! process: within one process they do not exclude each other, so a list of the directories in use
+//! does.
+
+use crate::error::StoreError;
+use parking_lot::Mutex;
+use rustix::fs::{FlockOperation, fcntl_lock};
+use std::collections::HashSet;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+static IN_USE: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+
+/// A directory that belongs to this store until this is dropped.
+pub(crate) struct DirectoryLock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl DirectoryLock {
+    /// Takes the lock without waiting.
+    pub(crate) fn take(root: &Path) -> Result<Self, StoreError> {
+        let path = root.join("lock");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        let mut file = file.map_err(StoreError::file("open", &path))?;
+        let path = path
+            .canonicalize()
+            .map_err(StoreError::file("open", &path))?;
+        if !IN_USE.lock().get_or_insert_default().insert(path.clone()) {
+            let pid = i32::try_from(std::process::id()).ok();
+            return Err(StoreError::Locked { path, pid });
+        }
+        if fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+            let pid = holder(&file);
+            IN_USE.lock().get_or_insert_default().remove(&path);
+            return Err(StoreError::Locked { path, pid });
+        }
+        file.write_all(b"lock")
+            .map_err(StoreError::file("write", &path))?;
+        Ok(DirectoryLock { path, _file: file })
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        IN_USE.lock().get_or_insert_default().remove(&self.path);
+    }
+}
+
+/// The process that holds the lock, found in the system's list of locks.
+fn holder(file: &File) -> Option<i32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = file.metadata().ok()?.ino();
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let here = words.get(5)?.rsplit(':').next()?.parse() == Ok(inode);
+        if here {
+            words.get(4)?.parse().ok()
+        } else {
+            None
+        }
+    })
+}

@@ -1,0 +1,145 @@
+//! Mapped files: the only `unsafe` of the store.
+#![allow(unsafe_code)]
+
+use crate::disk::{Segment, Words};
+use memmap2::MmapRaw;
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// A mapped log segment.
+///
+/// Soundness rests on one rule: bytes below `published` are never written, bytes above it are
+/// never read. `published` only grows while the segment is shared; it shrinks in `truncate`, which
+/// has the segment for itself.
+pub(crate) struct MappedSegment {
+    map: MmapRaw,
+    file: File,
+    published: AtomicUsize,
+    /// Held while unpublished bytes are written, so that no two writes overlap.
+    writing: Mutex<()>,
+}
+
+impl MappedSegment {
+    /// Maps all of `file`, whose space must be reserved: touching a page without space behind it
+    /// would end the process. Everything before `published` counts as written.
+    pub(crate) fn new(file: File, published: usize) -> io::Result<Self> {
+        let map = MmapRaw::map_raw(&file)?;
+        Ok(MappedSegment {
+            map,
+            file,
+            published: AtomicUsize::new(published),
+            writing: Mutex::new(()),
+        })
+    }
+}
+
+impl Segment for MappedSegment {
+    fn length(&self) -> usize {
+        self.map.len()
+    }
+
+    fn published(&self) -> usize {
+        self.published.load(Ordering::Acquire)
+    }
+
+    fn write(&self, at: usize, bytes: &[u8]) {
+        let _writing = self.writing.lock();
+        assert!(
+            at >= self.published() && bytes.len() <= self.length() - at,
+            "write outside the free part"
+        );
+        // SAFETY: the range is inside the map (just checked) and above `published`, where nobody
+        // reads; the lock keeps other writers away. `bytes` is a live slice that cannot overlap it,
+        // since slices of the map end at `published`.
+        unsafe {
+            std::ptr::copy_nonoverlapping(
+                bytes.as_ptr(),
+                self.map.as_mut_ptr().add(at),
+                bytes.len(),
+            );
+        }
+    }
+
+    fn publish(&self, end: usize) {
+        let _writing = self.writing.lock();
+        assert!(
+            end >= self.published() && end <= self.length(),
+            "publish outside the free part"
+        );
+        self.published.store(end, Ordering::Release);
+    }
+
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        assert!(
+            range.start <= range.end && range.end <= self.published(),
+            "slice of unpublished bytes"
+        );
+        // SAFETY: the range is inside the map and published, so its bytes do not change while
+        // `self` is borrowed; the map lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(range.start), range.len()) }
+    }
+
+    fn sync(&self, _end: usize) -> io::Result<()> {
+        // The descriptor's sync covers mapped writes too, and reports errors of write-back that
+        // happened since the last one, which msync may not.
+        self.file.sync_data()
+    }
+
+    fn truncate(&mut self, end: usize) -> io::Result<()> {
+        let rest = end..self.length().max(end);
+        // SAFETY: `&mut self` means that nobody else reads or writes; the range is inside the map.
+        let bytes = unsafe {
+            std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(rest.start), rest.len())
+        };
+        // Pages that are zero stay untouched, so that a sparse or preallocated tail stays cheap.
+        for page in bytes.chunks_mut(4096) {
+            if page.iter().any(|byte| *byte != 0) {
+                page.fill(0);
+            }
+        }
+        *self.published.get_mut() = end;
+        self.file.sync_data()
+    }
+}
+
+/// A mapped file of words. Every access is atomic, so anyone may read and write at any time.
+pub(crate) struct MappedWords {
+    map: MmapRaw,
+}
+
+impl MappedWords {
+    /// Maps all of `file`, whose space must be reserved.
+    pub(crate) fn new(file: &File) -> io::Result<Self> {
+        Ok(MappedWords {
+            map: MmapRaw::map_raw(file)?,
+        })
+    }
+
+    fn word(&self, index: usize) -> &AtomicU32 {
+        assert!(index < self.count(), "word outside the file");
+        // SAFETY: inside the map (just checked) and aligned, as maps start at a page; all accesses
+        // to this memory in this process are atomic; the map lives as long as `self`.
+        unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().cast::<u32>().add(index)) }
+    }
+}
+
+impl Words for MappedWords {
+    fn count(&self) -> usize {
+        self.map.len() / 4
+    }
+
+    fn load(&self, index: usize) -> u32 {
+        u32::from_be(self.word(index).load(Ordering::Acquire))
+    }
+
+    fn store(&self, index: usize, value: u32) {
+        self.word(index).store(value.to_be(), Ordering::Release);
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.map.flush()
+    }
+}

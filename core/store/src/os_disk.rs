@@ -1,0 +1,183 @@
+//! The real disk.
+
+use crate::disk::{DirEntry, Disk, RandomFile, Segment, Words};
+use crate::mapped::{MappedSegment, MappedWords};
+use rustix::fs::FallocateFlags;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Files of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    options
+}
+
+/// Gives the file its size with space behind every byte.
+fn reserve(file: &File, length: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            // Such file systems get zeros written; slow, but a full disk is still an error here.
+            let zeros = vec![0; 1 << 20];
+            let mut at = file.metadata()?.len();
+            while at < length {
+                let part = zeros.len().min((length - at) as usize);
+                file.write_all_at(&zeros[..part], at)?;
+                at += part as u64;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+impl Disk for OsDisk {
+    fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
+        let file = options().create_new(true).open(path)?;
+        let made = reserve(&file, length)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| sync_parent(path))
+            .and_then(|()| MappedSegment::new(file, 0));
+        match made {
+            Ok(segment) => Ok(Box::new(segment)),
+            Err(error) => {
+                // A file of the wrong size would keep the store from opening.
+                let _ = fs::remove_file(path);
+                Err(error)
+            }
+        }
+    }
+
+    fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
+        let file = options().open(path)?;
+        let length = file.metadata()?.len();
+        // Files of other brokers may be sparse.
+        reserve(&file, length)?;
+        Ok(Box::new(MappedSegment::new(file, length as usize)?))
+    }
+
+    fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
+        let file = options().create(true).truncate(false).open(path)?;
+        reserve(&file, length)?;
+        Ok(Box::new(MappedWords::new(&file)?))
+    }
+
+    fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
+        let file = options().create(true).truncate(false).open(path)?;
+        if file.metadata()?.len() < length {
+            file.set_len(length)?;
+        }
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_parent(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)?;
+        sync_parent(to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        absent_is_fine(fs::remove_file(path))
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        absent_is_fine(fs::remove_dir_all(path))
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut list = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let metadata = entry.metadata()?;
+            list.push(DirEntry {
+                path: entry.path(),
+                name: entry.file_name().to_string_lossy().into_owned(),
+                is_directory: metadata.is_dir(),
+                length: metadata.len(),
+                modified: metadata.modified()?,
+            });
+        }
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    fn used_ratio(&self, path: &Path) -> io::Result<f64> {
+        let stat = rustix::fs::statvfs(path)?;
+        let used = stat.f_blocks.saturating_sub(stat.f_bfree) as f64;
+        let all = used + stat.f_bavail as f64;
+        // Rounded up to a whole percent, as the reference does.
+        Ok(if all > 0.0 {
+            (100.0 * used / all).ceil() / 100.0
+        } else {
+            0.0
+        })
+    }
+}
+
+struct OsFile(File);
+
+impl RandomFile for OsFile {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut read = 0;
+        while read < buffer.len() {
+            match self.0.read_at(&mut buffer[read..], at + read as u64) {
+                Ok(0) => break,
+                Ok(length) => read += length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(read)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, at)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,134 @@
+//! Makes the next commit log segment before it is needed, so that an append never waits for the
+//! file system.
+
+use crate::disk::{Disk, Segment};
+use crate::segment_files;
+use parking_lot::{Condvar, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long an append waits for a segment.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct State {
+    wanted: Option<i64>,
+    ready: Option<(i64, Result<Box<dyn Segment>, String>)>,
+    stopped: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+pub(crate) struct Preparer {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Preparer {
+    pub(crate) fn start(disk: Arc<dyn Disk>, directory: PathBuf, size: u64) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let work = {
+            let (disk, directory, shared) = (disk.clone(), directory.clone(), shared.clone());
+            move || prepare(&*disk, &directory, size, &shared)
+        };
+        let thread = std::thread::Builder::new()
+            .name("ferromq-segments".into())
+            .spawn(work);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "no thread to prepare commit log segments");
+        }
+        Preparer {
+            disk,
+            directory,
+            shared,
+            thread: Mutex::new(thread.ok()),
+        }
+    }
+
+    /// Asks for the segment at `base`, without waiting.
+    pub(crate) fn ask(&self, base: i64) {
+        let mut state = self.shared.state.lock();
+        if state
+            .ready
+            .as_ref()
+            .is_none_or(|(ready, made)| *ready != base || made.is_err())
+        {
+            state.wanted = Some(base);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// The segment at `base`, waiting for it if it is not ready.
+    pub(crate) fn take(&self, base: i64) -> Result<Arc<dyn Segment>, String> {
+        self.ask(base);
+        let deadline = Instant::now() + PATIENCE;
+        let mut state = self.shared.state.lock();
+        loop {
+            if let Some((_, made)) = state.ready.take_if(|(ready, _)| *ready == base) {
+                return made.map(Arc::from);
+            }
+            if state.stopped {
+                return Err("the store is closed".to_string());
+            }
+            if self
+                .shared
+                .changed
+                .wait_until(&mut state, deadline)
+                .timed_out()
+            {
+                return Err(format!(
+                    "the disk took longer than {} s",
+                    PATIENCE.as_secs()
+                ));
+            }
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.shared.state.lock().stopped = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+        if let Some((base, Ok(_))) = self.shared.state.lock().ready.take() {
+            let path = segment_files::path(&self.directory, base);
+            if let Err(error) = self.disk.remove(&path) {
+                tracing::warn!(%error, file = %path.display(), "cannot remove an unused segment");
+            }
+        }
+    }
+}
+
+fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Shared) {
+    loop {
+        let base = {
+            let mut state = shared.state.lock();
+            loop {
+                if state.stopped {
+                    return;
+                }
+                if let Some(base) = state.wanted.take() {
+                    break base;
+                }
+                shared.changed.wait(&mut state);
+            }
+        };
+        let path = segment_files::path(directory, base);
+        let made = disk.create_segment(&path, size).map_err(|error| {
+            tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
+            format!("cannot create {}: {error}", path.display())
+        });
+        shared.state.lock().ready = Some((base, made));
+        shared.changed.notify_all();
+    }
+}

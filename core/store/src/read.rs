@@ -1,0 +1,224 @@
+//! Reading messages of a queue (store §9).
+
+use crate::commit_log::CommitLog;
+use crate::error::StoreError;
+use crate::queue::{ENTRY, Entry, Queue};
+use bytes::Bytes;
+use ferromq_protocol::record::RecordView;
+
+/// How a read went; the names are those that pull responses carry as remarks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadStatus {
+    /// There are messages.
+    Found,
+    /// There are messages, but none of those looked at passes the filter.
+    NoMatchedMessage,
+    /// The records have been removed from the log.
+    MessageWasRemoving,
+    /// The queue has no entries at this offset although it should.
+    OffsetFoundNull,
+    /// The offset is beyond the next message's.
+    OffsetOverflowBadly,
+    /// The offset is the next message's.
+    OffsetOverflowOne,
+    /// The offset is before the first message's.
+    OffsetTooSmall,
+    /// The queue never had a message.
+    NoMessageInQueue,
+}
+
+impl ReadStatus {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReadStatus::Found => "FOUND",
+            ReadStatus::NoMatchedMessage => "NO_MATCHED_MESSAGE",
+            ReadStatus::MessageWasRemoving => "MESSAGE_WAS_REMOVING",
+            ReadStatus::OffsetFoundNull => "OFFSET_FOUND_NULL",
+            ReadStatus::OffsetOverflowBadly => "OFFSET_OVERFLOW_BADLY",
+            ReadStatus::OffsetOverflowOne => "OFFSET_OVERFLOW_ONE",
+            ReadStatus::OffsetTooSmall => "OFFSET_TOO_SMALL",
+            ReadStatus::NoMessageInQueue => "NO_MESSAGE_IN_QUEUE",
+        }
+    }
+}
+
+/// Messages of a queue.
+#[derive(Debug)]
+pub struct ReadResult {
+    /// How it went.
+    pub status: ReadStatus,
+    /// Where to go on.
+    pub next_offset: i64,
+    /// The queue's first offset.
+    pub min_offset: i64,
+    /// The offset after the last message that may be read.
+    pub max_offset: i64,
+    /// Records as slices of the mapped log; neighbours are one slice.
+    pub chunks: Vec<Bytes>,
+    /// How many records the slices hold.
+    pub count: i32,
+    /// How many bytes the slices hold.
+    pub bytes: usize,
+    /// Whether the messages lie so far back that a slave should serve them.
+    pub far_behind: bool,
+}
+
+/// What bounds a read.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// At most so many messages.
+    pub max_messages: i32,
+    /// At most so many bytes, but always one message.
+    pub max_bytes: usize,
+}
+
+/// What the configuration says about reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TransferLimits {
+    pub(crate) memory: (usize, i32),
+    pub(crate) disk: (usize, i32),
+    pub(crate) filter_bytes: i64,
+    /// Records within so many bytes of the log's end count as in memory.
+    pub(crate) in_memory: i64,
+}
+
+/// Reads from `offset` on what passes `filter`, up to the records that end at `visible`.
+pub(crate) fn read(
+    log: &CommitLog,
+    queue: &Queue,
+    offset: i64,
+    limits: ReadLimits,
+    transfer: &TransferLimits,
+    visible: i64,
+    filter: &dyn Fn(i64) -> bool,
+) -> Result<ReadResult, StoreError> {
+    let max_offset = queue.end_within(visible)?;
+    let min_offset = queue.min(log.start())?.min(max_offset);
+    let mut result = ReadResult {
+        status: ReadStatus::Found,
+        next_offset: offset,
+        min_offset,
+        max_offset,
+        chunks: Vec::new(),
+        count: 0,
+        bytes: 0,
+        far_behind: false,
+    };
+    let edge = match offset {
+        _ if max_offset == 0 => Some((ReadStatus::NoMessageInQueue, 0)),
+        offset if offset < min_offset => Some((ReadStatus::OffsetTooSmall, min_offset)),
+        offset if offset == max_offset => Some((ReadStatus::OffsetOverflowOne, offset)),
+        offset if offset > max_offset => Some((ReadStatus::OffsetOverflowBadly, max_offset)),
+        _ => None,
+    };
+    if let Some((status, next)) = edge {
+        (result.status, result.next_offset) = (status, next);
+        return Ok(result);
+    }
+    let scan = (transfer.filter_bytes / ENTRY as i64).max(limits.max_messages.into()) as usize;
+    // Most reads match everything; reading entries for a whole scan would waste their time.
+    let mut step = (limits.max_messages.max(1) as usize).min(scan);
+    let (mut looked_at, mut entries) = (0, Vec::with_capacity(step));
+    let mut gather = Gather {
+        limits,
+        transfer,
+        start: log.start(),
+        end: log.end(),
+        result: &mut result,
+        ranges: Vec::new(),
+        removed: false,
+    };
+    'scan: while looked_at < scan {
+        entries.clear();
+        let from = offset + looked_at as i64;
+        let left = (scan - looked_at)
+            .min((max_offset - from) as usize)
+            .min(step);
+        queue.entries(from, left, &mut entries)?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in &entries {
+            if !gather.take(entry, filter) {
+                break 'scan;
+            }
+            looked_at += 1;
+        }
+        step = scan;
+    }
+    let (ranges, mut removed) = (gather.ranges, gather.removed);
+    for (start, length) in ranges {
+        match log.bytes(start, length) {
+            Some(records) => result.chunks.push(records),
+            // Removed since it was counted: better nothing than a gap that nobody notices.
+            None => (removed, result.count, result.bytes) = (true, 0, 0),
+        }
+    }
+    if result.count == 0 {
+        result.chunks.clear();
+    }
+    result.next_offset = offset + looked_at as i64;
+    result.status = match result.count {
+        0 if removed => ReadStatus::MessageWasRemoving,
+        0 if looked_at == 0 => ReadStatus::OffsetFoundNull,
+        0 => ReadStatus::NoMatchedMessage,
+        _ => ReadStatus::Found,
+    };
+    Ok(result)
+}
+
+struct Gather<'a> {
+    limits: ReadLimits,
+    transfer: &'a TransferLimits,
+    start: i64,
+    end: i64,
+    result: &'a mut ReadResult,
+    ranges: Vec<(i64, usize)>,
+    removed: bool,
+}
+
+impl Gather<'_> {
+    /// Adds an entry's record if it passes; `false` when there is no room for it.
+    fn take(&mut self, entry: &Entry, filter: &dyn Fn(i64) -> bool) -> bool {
+        if !entry.is_message() || !filter(entry.tags_code) {
+            return true;
+        }
+        let size = entry.size as usize;
+        let behind = self.end - entry.physical_offset;
+        let (bytes, count) = match behind <= self.transfer.in_memory {
+            true => self.transfer.memory,
+            false => self.transfer.disk,
+        };
+        if self.result.count > 0
+            && (self.result.bytes + size > bytes.min(self.limits.max_bytes)
+                || self.result.count >= count.min(self.limits.max_messages))
+        {
+            return false;
+        }
+        if entry.physical_offset < self.start {
+            self.removed = true;
+            return true;
+        }
+        self.result.far_behind = behind > self.transfer.in_memory;
+        self.result.count += 1;
+        self.result.bytes += size;
+        // Records that follow each other in the log are one slice. They are in one segment then,
+        // since every segment ends with bytes that are no record.
+        match self.ranges.last_mut() {
+            Some((start, length)) if *start + *length as i64 == entry.physical_offset => {
+                *length += size;
+            }
+            _ => self.ranges.push((entry.physical_offset, size)),
+        }
+        true
+    }
+}
+
+/// The store time of an entry's record in ms; `None` when the record is gone.
+pub(crate) fn store_time(log: &CommitLog, entry: &Entry) -> Option<i64> {
+    let bytes = log.bytes(entry.physical_offset, usize::try_from(entry.size).ok()?)?;
+    RecordView::parse(&bytes)
+        .ok()
+        .map(|record| record.store_timestamp())
+}

@@ -1,0 +1,163 @@
+//! What happens when a data directory is opened (store §6).
+//!
+//! After a clean exit every record has been entered in its queue and in the index; only the end of
+//! the log is to be found. Otherwise the log is read from where the checkpoint says that everything
+//! was on disk, and every record on the way is entered again where it is missing. The first bytes
+//! that are no record end the log.
+
+use crate::checkpoint::Checkpoint;
+use crate::commit_log::{CommitLog, Step, TagsCode};
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::queue::Entry;
+use crate::queues::Queues;
+use ferromq_model::flags::message;
+use ferromq_model::names;
+use ferromq_protocol::properties::key;
+use ferromq_protocol::record::RecordView;
+use ferromq_protocol::tags;
+use std::time::Duration;
+
+/// How tags codes are made from stored records.
+pub(crate) struct TagsRule {
+    delays: Vec<Duration>,
+}
+
+impl TagsRule {
+    pub(crate) fn new(delays: Vec<Duration>) -> Self {
+        TagsRule { delays }
+    }
+
+    /// The delay of a level; levels beyond the last count as the last.
+    pub(crate) fn delay_ms(&self, level: i32) -> i64 {
+        let index = (level.max(1) as usize - 1).min(self.delays.len().saturating_sub(1));
+        self.delays
+            .get(index)
+            .map_or(1000, |delay| delay.as_millis() as i64)
+    }
+
+    fn of(&self, record: &RecordView<'_>) -> TagsCode {
+        if record.topic() == names::SCHEDULE_TOPIC {
+            let level = record
+                .property(key::DELAY)
+                .and_then(|level| level.parse().ok());
+            if let Some(level) = level.filter(|level: &i32| *level > 0) {
+                return TagsCode::DeliverAfter(self.delay_ms(level));
+            }
+        }
+        TagsCode::Hash(tags::tags_code(record.property(key::TAGS)))
+    }
+
+    /// The queue entry of a record; `None` for those that no consumer sees.
+    fn entry(&self, record: &RecordView<'_>) -> Option<Entry> {
+        match record.transaction_type() {
+            message::TRANSACTION_PREPARED | message::TRANSACTION_ROLLBACK => None,
+            _ => Some(Entry {
+                physical_offset: record.physical_offset(),
+                size: record.bytes().len() as i32,
+                tags_code: self.of(record).at(record.store_timestamp()),
+            }),
+        }
+    }
+}
+
+/// Finds the end of the log after a clean exit.
+pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -> i64 {
+    let segments = log.segments();
+    let Some(last) = segments.last() else {
+        return 0;
+    };
+    // The checkpoint's hint saves reading the last segment, if it is a boundary at all.
+    let hint = checkpoint.confirmed_offset;
+    let usable =
+        hint > last.base && log.visit(hint, verify, |step| matches!(step, Step::Record(_)));
+    let start = if usable { hint } else { last.base };
+    let mut end = walk(
+        log,
+        start,
+        verify,
+        |_| Ok::<_, std::convert::Infallible>(()),
+    )
+    .unwrap_or(start);
+    if end == last.base && segments.len() > 1 {
+        // Nothing in the last segment: the one before ends with a blank record or unfinished.
+        let before = segments[segments.len() - 2].base;
+        end = walk(log, before, verify, |_| {
+            Ok::<_, std::convert::Infallible>(())
+        })
+        .unwrap_or(before);
+    }
+    end
+}
+
+/// Reads the log from where it may not have been entered, enters it, and returns its end.
+pub(crate) fn replay(
+    log: &CommitLog,
+    checkpoint: &Checkpoint,
+    verify: bool,
+    mut enter: impl FnMut(&RecordView<'_>) -> Result<(), StoreError>,
+) -> Result<i64, StoreError> {
+    let segments = log.segments();
+    let complete = checkpoint.complete_until();
+    let covered = |base: i64| {
+        log.visit(base, verify, |step| match step {
+            Step::Record(record) => {
+                let stored = record.store_timestamp();
+                stored > 0 && stored <= complete
+            }
+            _ => false,
+        })
+    };
+    let newest = segments.iter().rev().find(|segment| covered(segment.base));
+    let start = newest
+        .or(segments.first())
+        .map_or(0, |segment| segment.base);
+    walk(log, start, verify, &mut enter)
+}
+
+/// Visits the records from `offset` on and returns where they end.
+fn walk<E>(
+    log: &CommitLog,
+    mut offset: i64,
+    verify: bool,
+    mut visit: impl FnMut(&RecordView<'_>) -> Result<(), E>,
+) -> Result<i64, E> {
+    loop {
+        let next = log.visit(offset, verify, |step| match step {
+            Step::Record(record) => {
+                visit(&record).map(|()| Ok(offset + record.bytes().len() as i64))
+            }
+            Step::Blank(next) => Ok(Ok(next)),
+            Step::End(reason) => Ok(Err(reason)),
+        })?;
+        match next {
+            Ok(next) => offset = next,
+            Err(reason) => {
+                tracing::info!(offset, reason, "end of the commit log found");
+                return Ok(offset);
+            }
+        }
+    }
+}
+
+/// Enters one record in its queue, and in the index unless that is off.
+pub(crate) fn enter(
+    record: &RecordView<'_>,
+    rule: &TagsRule,
+    queues: &Queues,
+    index: Option<&Index>,
+) -> Result<(), StoreError> {
+    if let Some(entry) = rule.entry(record)
+        && let Some(queue) = queues.get(record.topic(), record.queue_id())
+        && queue.restore(record.queue_offset(), entry)?
+    {
+        let mut state = queue.state()?;
+        if !std::mem::replace(&mut state.listed, true) {
+            queues.list(&queue);
+        }
+    }
+    if let Some(index) = index {
+        index.enter(record)?;
+    }
+    Ok(())
+}

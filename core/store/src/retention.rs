@@ -1,0 +1,133 @@
+//! What makes room: old messages go by age, and by how full the disk is (store §8).
+
+use crate::config::StoreConfig;
+use crate::error::StoreError;
+use crate::store::Inner;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+#[derive(Default)]
+struct Signal {
+    stopped: Mutex<bool>,
+    changed: Condvar,
+}
+
+pub(crate) struct Retention {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// How much longer than before the first look waits, as starting has enough to do.
+const FIRST_LOOK: u32 = 6;
+
+impl Retention {
+    pub(crate) fn start(inner: Arc<Inner>) -> Self {
+        let signal = Arc::new(Signal::default());
+        let run = {
+            let signal = signal.clone();
+            move || run(&inner, &signal)
+        };
+        let thread = std::thread::Builder::new()
+            .name("ferromq-retention".into())
+            .spawn(run);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "no thread to remove expired messages");
+        }
+        Retention {
+            signal,
+            thread: Mutex::new(thread.ok()),
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        *self.signal.stopped.lock() = true;
+        self.signal.changed.notify_one();
+        if let Some(thread) = self.thread.lock().take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(inner: &Inner, signal: &Signal) {
+    let interval = Duration::from_millis(inner.config.clean_resource_interval);
+    let mut pause = interval * FIRST_LOOK;
+    loop {
+        let mut stopped = signal.stopped.lock();
+        if !*stopped {
+            signal.changed.wait_for(&mut stopped, pause);
+        }
+        if *stopped {
+            return;
+        }
+        drop(stopped);
+        pause = interval;
+        if let Err(error) = look(inner, SystemTime::now(), local_hour()) {
+            tracing::error!(%error, "expired messages cannot be removed");
+        }
+    }
+}
+
+fn local_hour() -> i8 {
+    jiff::ZonedDateTime::now().hour()
+}
+
+/// Looks once: sets the disk-full state and removes what has to go. Returns how many segments went.
+pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, StoreError> {
+    let config = &inner.config;
+    let root = config.commit_log_directory();
+    let used = 100.0
+        * inner
+            .disk
+            .used_ratio(&root)
+            .map_err(StoreError::file("examine", &root))?;
+    inner
+        .health
+        .set_disk_full(used > config.disk_space_warning_level_ratio as f64);
+    let by_force =
+        config.clean_file_forcibly_enable && used > config.disk_space_clean_forcibly_ratio as f64;
+    if !by_force && used <= config.disk_max_used_space_ratio as f64 && !is_hour(config, hour) {
+        return Ok(0);
+    }
+    let removed = remove_segments(inner, now, by_force)?;
+    if removed > 0 {
+        let start = inner.log.start();
+        tracing::info!(
+            segments = removed,
+            log_start = start,
+            "expired messages removed"
+        );
+        inner.queues.remove_expired(start)?;
+        inner.index.remove_expired(start)?;
+    }
+    Ok(removed)
+}
+
+fn is_hour(config: &StoreConfig, hour: i8) -> bool {
+    config
+        .delete_when
+        .split(';')
+        .any(|word| word.trim().parse() == Ok(hour))
+}
+
+fn remove_segments(inner: &Inner, now: SystemTime, by_force: bool) -> Result<usize, StoreError> {
+    let directory = inner.config.commit_log_directory();
+    let kept_for = Duration::from_secs(inner.config.file_reserved_time.max(0) as u64 * 3600);
+    let files = inner
+        .disk
+        .list(&directory)
+        .map_err(StoreError::file("list", &directory))?;
+    let batch = inner.config.delete_file_batch_max as usize;
+    let mut removed = 0;
+    for segment in inner.log.segments().iter().take(batch) {
+        let entry = files.iter().find(|entry| entry.path == segment.path);
+        let age = entry.and_then(|entry| now.duration_since(entry.modified).ok());
+        let expired = age.is_some_and(|age| age >= kept_for);
+        if !(expired || by_force) || !inner.log.remove_first()? {
+            break;
+        }
+        removed += 1;
+    }
+    Ok(removed)
+}

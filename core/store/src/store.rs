@@ -1,0 +1,538 @@
+use crate::background::{Background, Bell, IndexProgress};
+use crate::checkpoint::Checkpoint;
+use crate::commit_log::{CommitLog, NewRecords, Step};
+use crate::config::StoreConfig;
+use crate::disk::Disk;
+use crate::error::{AppendError, StoreError};
+use crate::flusher::{FlushCallback, Flusher};
+use crate::health::Health;
+use crate::index::Index;
+use crate::lock::DirectoryLock;
+use crate::os_disk::OsDisk;
+use crate::queue::{Entry, Queue};
+use crate::queues::Queues;
+use crate::read::{self, ReadLimits, ReadResult, TransferLimits};
+use crate::recovery::{self, TagsRule};
+use crate::retention::{self, Retention};
+use bytes::Bytes;
+use ferromq_protocol::record::RecordView;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the store's threads share.
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    pub(crate) root: PathBuf,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) log: Arc<CommitLog>,
+    pub(crate) queues: Queues,
+    pub(crate) index: Index,
+    pub(crate) queue_bell: Bell,
+    pub(crate) index_bell: Bell,
+    pub(crate) index_progress: IndexProgress,
+}
+
+impl Inner {
+    /// The checkpoint when queues are on disk for every record before `flushed`.
+    pub(crate) fn checkpoint_at(&self, flushed: i64) -> Checkpoint {
+        let complete = self.last_store_time_before(flushed);
+        Checkpoint {
+            log_timestamp: complete,
+            queues_timestamp: complete,
+            index_timestamp: self.index_progress.full_until.load(Ordering::Acquire),
+            master_flushed_offset: 0,
+            confirmed_offset: 0,
+        }
+    }
+
+    /// The store time of some record shortly before `offset`: one that every record after `offset`
+    /// is younger than.
+    fn last_store_time_before(&self, offset: i64) -> i64 {
+        // Segments begin with records; without reading backwards, the first of the segment that
+        // holds `offset` is the best that is known to be before it. Recovery starts there anyway.
+        let segments = self.log.segments();
+        let newest = segments.iter().rev().find(|segment| segment.base < offset);
+        newest.map_or(0, |segment| {
+            self.log.visit(segment.base, false, |step| match step {
+                // The margin that recovery subtracts must not push it a segment back.
+                Step::Record(record) => record.store_timestamp() + 3000,
+                _ => 0,
+            })
+        })
+    }
+}
+
+/// Where a message went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The queue offset; of several messages the first.
+    pub queue_offset: i64,
+    /// The physical offset; of several messages the first.
+    pub physical_offset: i64,
+    /// Where the last record ends: what has to be on disk for all to be.
+    pub end: i64,
+    /// When it was stored, in ms.
+    pub store_timestamp: i64,
+    /// The tags code of the queue's entry; of several messages the first.
+    pub tags_code: i64,
+}
+
+/// Which of two neighbouring messages a search by time prefers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Boundary {
+    /// The first message stored at the time or later.
+    #[default]
+    Lower,
+    /// The last message stored at the time or earlier.
+    Upper,
+}
+
+/// A data directory in use: commit log, consume queues and index.
+///
+/// Every method may be called from any thread. Reading takes no lock that appending holds for long.
+pub struct Store {
+    inner: Arc<Inner>,
+    rule: TagsRule,
+    transfer: TransferLimits,
+    flusher: Flusher,
+    background: Background,
+    retention: Retention,
+    closed: AtomicBool,
+    _lock: DirectoryLock,
+}
+
+impl Store {
+    /// Opens the directory that `config` names, creating it if need be, and recovers what a crash
+    /// left.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing on disk is changed then, but for what recovery had repaired.
+    pub fn open(config: StoreConfig) -> Result<Store, StoreError> {
+        Store::open_on(Arc::new(OsDisk), config)
+    }
+
+    /// As [`open`](Self::open), on another disk.
+    pub fn open_on(disk: Arc<dyn Disk>, config: StoreConfig) -> Result<Store, StoreError> {
+        let root = config.root();
+        disk.create_directory(&root)
+            .map_err(StoreError::file("create", &root))?;
+        let lock = DirectoryLock::take(&root)?;
+        let abort = root.join("abort");
+        let unclean = disk.list(&root).map_err(StoreError::file("list", &root))?;
+        let unclean = unclean.iter().any(|entry| entry.name == "abort");
+        let checkpoint = Checkpoint::load(&*disk, &root)?;
+        let mut log = CommitLog::open(disk.clone(), &config)?;
+        let index = Index::open(
+            disk.clone(),
+            &config,
+            unclean.then_some(checkpoint.index_timestamp),
+        )?;
+        let rule = TagsRule::new(config.delay_levels());
+        let queues = recover(
+            &disk,
+            &config,
+            &mut log,
+            &checkpoint,
+            &index,
+            &rule,
+            unclean,
+        )?;
+        let pid = std::process::id().to_string();
+        disk.replace(&abort, pid.as_bytes())
+            .map_err(StoreError::file("write", &abort))?;
+        let inner = Arc::new(Inner {
+            root,
+            disk,
+            health: Arc::default(),
+            log: Arc::new(log),
+            queues,
+            index,
+            queue_bell: Bell::default(),
+            index_bell: Bell::default(),
+            index_progress: IndexProgress::default(),
+            config,
+        });
+        let progress = &inner.index_progress;
+        progress.position.store(inner.log.end(), Ordering::Release);
+        progress
+            .full_until
+            .store(checkpoint.index_timestamp, Ordering::Release);
+        inner.queue_bell.ring();
+        Ok(Store {
+            rule,
+            transfer: transfer_limits(&inner.config),
+            flusher: Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config),
+            background: Background::start(inner.clone()),
+            retention: Retention::start(inner.clone()),
+            inner,
+            closed: AtomicBool::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// The settings it was opened with.
+    pub fn config(&self) -> &StoreConfig {
+        &self.inner.config
+    }
+
+    /// A queue of a topic, whether or not it has messages; `None` for a negative number. A queue
+    /// that is never written costs no file.
+    pub fn queue(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
+        self.inner.queues.get(topic, id)
+    }
+
+    /// Stores records in a queue, one after the other. They can be read at once, or with
+    /// synchronous flush once they are on disk.
+    ///
+    /// # Errors
+    /// Nothing was stored then.
+    pub fn append(
+        &self,
+        queue: &Arc<Queue>,
+        records: &mut NewRecords,
+    ) -> Result<Appended, AppendError> {
+        if let Some(reason) = self.inner.health.refusal() {
+            return Err(AppendError::NotWritable(reason));
+        }
+        let limit = self.inner.config.max_message_size as usize + 65_536;
+        if let Some(part) = records.parts.iter().find(|part| part.length > limit) {
+            return Err(AppendError::TooLarge {
+                length: part.length,
+                limit,
+            });
+        }
+        let mut state = queue
+            .state()
+            .map_err(|error| AppendError::NotWritable(error.to_string()))?;
+        let queue_offset = state.end();
+        let placed = self.inner.log.append(records, queue_offset)?;
+        let (mut at, mut first_tags) = (placed.start, None);
+        for part in &records.parts {
+            let tags_code = part.tags.at(placed.timestamp);
+            first_tags.get_or_insert(tags_code);
+            state.push(Entry {
+                physical_offset: at,
+                size: part.length as i32,
+                tags_code,
+            });
+            at += part.length as i64;
+        }
+        let listed = std::mem::replace(&mut state.listed, true);
+        drop(state);
+        if !listed {
+            self.inner.queues.list(queue);
+        }
+        self.flusher.appended();
+        self.inner.queue_bell.ring();
+        self.inner.index_bell.ring();
+        Ok(Appended {
+            queue_offset,
+            physical_offset: placed.start,
+            end: placed.end,
+            store_timestamp: placed.timestamp,
+            tags_code: first_tags.unwrap_or_default(),
+        })
+    }
+
+    /// Whether acknowledgements and readers wait until messages are on disk.
+    pub fn sync_flush(&self) -> bool {
+        self.inner.config.sync_flush()
+    }
+
+    /// Calls back once everything before the physical offset `position` is on disk, or will not
+    /// be. The callback must not block.
+    pub fn when_flushed(&self, position: i64, callback: FlushCallback) {
+        self.flusher.when_flushed(position, callback);
+    }
+
+    /// Up to which physical offset records may be read.
+    fn visible(&self) -> i64 {
+        if self.sync_flush() {
+            self.inner.log.flushed()
+        } else {
+            i64::MAX
+        }
+    }
+
+    /// Reads messages of a queue from `offset` on whose tags code passes `filter`.
+    ///
+    /// # Errors
+    /// When a consume queue file cannot be read.
+    pub fn read(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        limits: ReadLimits,
+        filter: &dyn Fn(i64) -> bool,
+    ) -> Result<ReadResult, StoreError> {
+        let visible = self.visible();
+        read::read(
+            &self.inner.log,
+            queue,
+            offset,
+            limits,
+            &self.transfer,
+            visible,
+            filter,
+        )
+    }
+
+    /// Up to `count` entries of a queue from `offset` on.
+    pub fn entries(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        count: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let left = (queue.end_within(self.visible())? - offset).max(0) as usize;
+        let mut entries = Vec::new();
+        queue.entries(offset, count.min(left), &mut entries)?;
+        Ok(entries)
+    }
+
+    /// The first offset of a queue.
+    pub fn min_offset(&self, queue: &Queue) -> Result<i64, StoreError> {
+        queue.min(self.inner.log.start())
+    }
+
+    /// The offset after the last message of a queue that may be read.
+    pub fn max_offset(&self, queue: &Queue) -> Result<i64, StoreError> {
+        queue.end_within(self.visible())
+    }
+
+    /// The record at a physical offset, if one begins there.
+    pub fn record_at(&self, physical_offset: i64) -> Option<Bytes> {
+        let log = &self.inner.log;
+        if physical_offset < log.start() || physical_offset >= self.visible() {
+            return None;
+        }
+        let length = log.visit(physical_offset, true, |step| match step {
+            Step::Record(record) => Some(record.bytes().len()),
+            Step::Blank(_) | Step::End(_) => None,
+        })?;
+        log.bytes(physical_offset, length)
+    }
+
+    /// When the message at a queue offset was stored, in ms.
+    pub fn store_time(&self, queue: &Queue, offset: i64) -> Result<Option<i64>, StoreError> {
+        let entries = match offset {
+            0.. => self.entries(queue, offset, 1)?,
+            _ => Vec::new(),
+        };
+        let message = entries.first().filter(|entry| entry.is_message());
+        Ok(message.and_then(|entry| read::store_time(&self.inner.log, entry)))
+    }
+
+    /// The offset of a queue at a time in ms: of the message that `boundary` prefers, or the end
+    /// nearest to it. 0 for a queue without messages.
+    pub fn offset_at(
+        &self,
+        queue: &Queue,
+        time: i64,
+        boundary: Boundary,
+    ) -> Result<i64, StoreError> {
+        let (min, max) = (self.min_offset(queue)?, self.max_offset(queue)?);
+        let stored = |entry: &Entry| read::store_time(&self.inner.log, entry).unwrap_or(i64::MIN);
+        match boundary {
+            Boundary::Lower => queue.partition(min, max, |entry| stored(entry) < time),
+            Boundary::Upper => {
+                let after = queue.partition(min, max, |entry| stored(entry) <= time)?;
+                Ok(if after > min { after - 1 } else { 0 })
+            }
+        }
+    }
+
+    /// Messages with a key or unique id, as records, oldest first. Only hashes are compared, but
+    /// records of other topics are left out.
+    pub fn find(&self, topic: &str, key: &str, max: i32, begin: i64, end: i64) -> Vec<Bytes> {
+        let max = max.clamp(0, self.inner.config.max_msgs_num_batch) as usize;
+        let mut offsets = self.inner.index.find(topic, key, max, begin, end);
+        offsets.sort_unstable();
+        offsets.dedup();
+        let of_topic =
+            |bytes: &Bytes| RecordView::parse(bytes).is_ok_and(|record| record.topic() == topic);
+        offsets
+            .into_iter()
+            .filter_map(|offset| self.record_at(offset))
+            .filter(of_topic)
+            .collect()
+    }
+
+    /// When (ms) and up to which physical offset the index was last written.
+    pub fn index_update(&self) -> (i64, i64) {
+        self.inner.index.last_update()
+    }
+
+    /// How long after it is stored a message of a delay level is due, in ms. Levels beyond the
+    /// last count as the last.
+    pub fn delay_ms(&self, level: i32) -> i64 {
+        self.rule.delay_ms(level)
+    }
+
+    /// Where the log begins, as a physical offset.
+    pub fn log_start(&self) -> i64 {
+        self.inner.log.start()
+    }
+
+    /// Where the log ends, as a physical offset.
+    pub fn log_end(&self) -> i64 {
+        self.inner.log.end()
+    }
+
+    /// Up to which physical offset the log is on disk.
+    pub fn log_flushed(&self) -> i64 {
+        self.inner.log.flushed()
+    }
+
+    /// When the oldest message was stored, in ms; -1 without messages.
+    pub fn earliest_store_time(&self) -> i64 {
+        let log = &self.inner.log;
+        log.visit(log.start(), false, |step| match step {
+            Step::Record(record) => record.store_timestamp(),
+            Step::Blank(_) | Step::End(_) => -1,
+        })
+    }
+
+    /// Whether records at a physical offset count as in memory.
+    pub fn in_memory(&self, physical_offset: i64) -> bool {
+        self.inner.log.end() - physical_offset <= self.transfer.in_memory
+    }
+
+    /// The used part of the disk, from 0 to 1; -1 when it is unknown.
+    pub fn disk_used(&self) -> f64 {
+        self.inner.disk.used_ratio(&self.inner.root).unwrap_or(-1.0)
+    }
+
+    /// Why messages are refused at present, if they are.
+    pub fn refusal(&self) -> Option<String> {
+        self.inner.health.refusal()
+    }
+
+    /// Every queue that has files, as topic and number. Reads directories.
+    pub fn queues_on_disk(&self) -> Result<Vec<(String, i32)>, StoreError> {
+        self.inner.queues.on_disk()
+    }
+
+    /// Removes the queues of a topic; its records go with their segments.
+    pub fn remove_topic(&self, topic: &str) -> Result<(), StoreError> {
+        self.inner.queues.remove_topic(topic)
+    }
+
+    /// Removes files that have expired, as the periodic look in the hour of deletion does. Returns
+    /// how many segments went.
+    pub fn remove_expired(&self, now: std::time::SystemTime) -> Result<usize, StoreError> {
+        let hour = self
+            .inner
+            .config
+            .delete_when
+            .split(';')
+            .find_map(|word| word.trim().parse().ok());
+        retention::look(&self.inner, now, hour.unwrap_or(4))
+    }
+
+    /// Writes everything to disk and releases the directory. Messages are refused from then on;
+    /// closing twice does nothing.
+    pub fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let inner = &self.inner;
+        inner.health.close();
+        self.retention.stop();
+        // The log first: entries are written only for records that are on disk.
+        self.flusher.stop();
+        self.background.stop();
+        inner.log.close();
+        if let Err(error) = self.finish() {
+            tracing::error!(%error, "the store was not closed cleanly; the next start recovers it");
+        }
+    }
+
+    fn finish(&self) -> Result<(), StoreError> {
+        let inner = &self.inner;
+        inner.index.sync()?;
+        let end = inner.log.end();
+        if inner.health.failed() || inner.log.flushed() < end {
+            return Ok(());
+        }
+        let mut checkpoint = inner.checkpoint_at(end);
+        checkpoint.confirmed_offset = end;
+        let path = Checkpoint::path(&inner.root);
+        checkpoint
+            .save(&*inner.disk, &inner.root)
+            .map_err(StoreError::file("write", path))?;
+        let abort = inner.root.join("abort");
+        inner
+            .disk
+            .remove(&abort)
+            .map_err(StoreError::file("remove", abort))
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Finds the end of the log, removes what lies beyond, and enters what is missing.
+fn recover(
+    disk: &Arc<dyn Disk>,
+    config: &StoreConfig,
+    log: &mut CommitLog,
+    checkpoint: &Checkpoint,
+    index: &Index,
+    rule: &TagsRule,
+    unclean: bool,
+) -> Result<Queues, StoreError> {
+    let verify = config.check_crc_on_recover;
+    if log.segments().is_empty() {
+        let queues = Queues::new(disk.clone(), config, 0);
+        queues.remove_all()?;
+        log.recovered(0)?;
+        return Ok(queues);
+    }
+    if !unclean {
+        let end = recovery::find_end(log, checkpoint, verify);
+        log.recovered(end)?;
+        return Ok(Queues::new(disk.clone(), config, end));
+    }
+    // Twice over the log, as entries may be compared with its end only when that is known.
+    let end = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
+    let queues = Queues::new(disk.clone(), config, end);
+    for (topic, id) in queues.on_disk()? {
+        if let Some(queue) = queues.get(&topic, id) {
+            queue.end()?;
+        }
+    }
+    let index = config.message_index_enable.then_some(index);
+    recovery::replay(log, checkpoint, false, |record| {
+        if record.physical_offset() < end {
+            recovery::enter(record, rule, &queues, index)
+        } else {
+            Ok(())
+        }
+    })?;
+    log.recovered(end)?;
+    tracing::info!(end, "recovered after an unclean exit");
+    Ok(queues)
+}
+
+fn transfer_limits(config: &StoreConfig) -> TransferLimits {
+    let memory = rustix::system::sysinfo();
+    let memory = memory.totalram as i64 * i64::from(memory.mem_unit);
+    TransferLimits {
+        memory: (
+            config.max_transfer_bytes_on_message_in_memory as usize,
+            config.max_transfer_count_on_message_in_memory,
+        ),
+        disk: (
+            config.max_transfer_bytes_on_message_in_disk as usize,
+            config.max_transfer_count_on_message_in_disk,
+        ),
+        filter_bytes: config.max_filter_message_size,
+        in_memory: memory / 100 * config.access_message_in_memory_max_ratio,
+    }
+}
