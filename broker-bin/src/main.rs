@@ -3,6 +3,8 @@
 mod config_file;
 mod exit;
 mod logging;
+mod manual;
+mod output;
 mod serve;
 
 use crate::exit::{Failure, Outcome};
@@ -26,6 +28,12 @@ struct Arguments {
 enum Command {
     /// Run a name server
     Namesrv(serve::NamesrvArgs),
+    /// Print the settings of a server as a table in Markdown
+    Settings {
+        /// Whose settings
+        #[arg(value_enum)]
+        part: manual::Part,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -79,6 +87,7 @@ fn run(arguments: Arguments) -> Outcome {
 async fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Namesrv(args) => serve::namesrv(args).await,
+        Command::Settings { part } => manual::print(part),
         Command::Completions { .. } => Ok(()),
     }
 }

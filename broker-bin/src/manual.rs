@@ -1,0 +1,30 @@
+//! The manual of settings, made from the declarations that also read them.
+
+use crate::exit::Outcome;
+use crate::output;
+use clap::ValueEnum;
+use ferromq_broker::config::BrokerConfig;
+use ferromq_model::config::manual;
+use ferromq_namesrv::NamesrvConfig;
+use ferromq_store::StoreConfig;
+
+/// A group of settings.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Part {
+    /// Of the broker
+    Broker,
+    /// Of the broker's store, which reads the same file
+    Store,
+    /// Of the name server
+    Namesrv,
+}
+
+/// Prints a group's settings.
+pub fn print(part: Part) -> Outcome {
+    let text = match part {
+        Part::Broker => manual::<BrokerConfig>(),
+        Part::Store => manual::<StoreConfig>(),
+        Part::Namesrv => manual::<NamesrvConfig>(),
+    };
+    Ok(output::line(text.trim_end())?)
+}
