@@ -228,3 +228,6 @@ impl RouteTables {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod invariants;
