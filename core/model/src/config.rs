@@ -107,13 +107,11 @@ pub fn parse_setting<T: SettingValue>(
         "" => T::KIND.to_string(),
         range => format!("{} in {range}", T::KIND),
     };
-    T::parse(text)
-        .filter(in_range)
-        .ok_or_else(|| SettingError::Invalid {
-            key,
-            value: text.to_string(),
-            expected: expected(),
-        })
+    T::parse(text).filter(in_range).ok_or_else(|| SettingError::Invalid {
+        key,
+        value: text.to_string(),
+        expected: expected(),
+    })
 }
 
 /// The known name that looks most like `key`, when one does.
@@ -121,10 +119,7 @@ pub fn nearest<'a>(key: &str, known: impl IntoIterator<Item = &'a str>) -> Optio
     known
         .into_iter()
         .map(|name| {
-            (
-                strsim::jaro_winkler(&name.to_ascii_lowercase(), &key.to_ascii_lowercase()),
-                name,
-            )
+            (strsim::jaro_winkler(&name.to_ascii_lowercase(), &key.to_ascii_lowercase()), name)
         })
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -142,10 +137,7 @@ pub trait ConfigTable {
 
     /// The value of one setting.
     fn get(&self, key: &str) -> Option<String> {
-        self.entries()
-            .into_iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| value)
+        self.entries().into_iter().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 }
 
@@ -159,14 +151,8 @@ pub fn manual<T: ConfigTable + Default>() -> String {
             setting.key, setting.kind, setting.range, setting.help
         )
     };
-    let rows = T::settings()
-        .iter()
-        .zip(defaults.entries())
-        .map(|(s, (_, value))| row(s, &value));
-    format!(
-        "| key | type | default | meaning |\n|---|---|---|---|\n{}",
-        rows.collect::<String>()
-    )
+    let rows = T::settings().iter().zip(defaults.entries()).map(|(s, (_, value))| row(s, &value));
+    format!("| key | type | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
 }
 
 /// Declares a group of settings.
@@ -274,13 +260,7 @@ mod tests {
             sample.set("listenprot", "1").unwrap_err().to_string(),
             "unknown setting `listenprot`; did you mean `listenPort`?"
         );
-        assert!(
-            sample
-                .set("zzz", "1")
-                .unwrap_err()
-                .to_string()
-                .ends_with("`zzz`")
-        );
+        assert!(sample.set("zzz", "1").unwrap_err().to_string().ends_with("`zzz`"));
         assert_eq!(sample.get("enabled").as_deref(), Some("true"));
         assert!(
             manual::<Sample>()

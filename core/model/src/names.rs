@@ -101,17 +101,10 @@ fn check(kind: &'static str, name: &str, max: usize) -> Result<(), NameError> {
     }
     let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'%' | b'|' | b'_' | b'-');
     if !name.bytes().all(legal) {
-        return Err(NameError::IllegalCharacter {
-            kind,
-            name: name.into(),
-        });
+        return Err(NameError::IllegalCharacter { kind, name: name.into() });
     }
     if name.len() > max {
-        return Err(NameError::TooLong {
-            kind,
-            name: name.into(),
-            max,
-        });
+        return Err(NameError::TooLong { kind, name: name.into(), max });
     }
     Ok(())
 }
@@ -119,15 +112,7 @@ fn check(kind: &'static str, name: &str, max: usize) -> Result<(), NameError> {
 /// Checks a topic name. Retry and dead letter topics may be longer than others.
 pub fn check_topic(topic: &str) -> Result<(), NameError> {
     let derived = topic.starts_with(RETRY_PREFIX) || topic.starts_with(DLQ_PREFIX);
-    check(
-        "topic",
-        topic,
-        if derived {
-            MAX_RETRY_TOPIC_LENGTH
-        } else {
-            MAX_TOPIC_LENGTH
-        },
-    )
+    check("topic", topic, if derived { MAX_RETRY_TOPIC_LENGTH } else { MAX_TOPIC_LENGTH })
 }
 
 /// Checks a producer or consumer group name.
@@ -154,13 +139,7 @@ pub fn group_of_retry_topic(topic: &str) -> Option<&str> {
 pub fn is_system_topic(topic: &str) -> bool {
     topic.starts_with(SYSTEM_TOPIC_PREFIX)
         || SEND_FORBIDDEN.contains(&topic)
-        || [
-            DEFAULT_TOPIC,
-            BENCHMARK_TOPIC,
-            TRACE_TOPIC,
-            CHECKPOINT_TOPIC,
-        ]
-        .contains(&topic)
+        || [DEFAULT_TOPIC, BENCHMARK_TOPIC, TRACE_TOPIC, CHECKPOINT_TOPIC].contains(&topic)
 }
 
 /// Whether producers may not send to the topic.
@@ -181,17 +160,11 @@ mod tests {
     fn topic_names() {
         assert_eq!(check_topic("Order_1-%|"), Ok(()));
         assert_eq!(check_topic(&"t".repeat(127)), Ok(()));
-        assert!(matches!(
-            check_topic(&"t".repeat(128)),
-            Err(NameError::TooLong { max: 127, .. })
-        ));
+        assert!(matches!(check_topic(&"t".repeat(128)), Err(NameError::TooLong { max: 127, .. })));
         assert_eq!(check_topic(&retry_topic(&"g".repeat(200))), Ok(()));
         assert!(matches!(check_topic(" "), Err(NameError::Blank { .. })));
         for bad in ["a.b", "a+b", "a b", "é"] {
-            assert!(
-                matches!(check_topic(bad), Err(NameError::IllegalCharacter { .. })),
-                "{bad}"
-            );
+            assert!(matches!(check_topic(bad), Err(NameError::IllegalCharacter { .. })), "{bad}");
         }
     }
 

@@ -27,9 +27,7 @@ pub fn inheritable(perm: i32) -> bool {
 /// The three-letter form that the tools print, such as `RW-`.
 pub fn describe(perm: i32) -> String {
     let letter = |bit, letter| if perm & bit != 0 { letter } else { '-' };
-    [letter(READ, 'R'), letter(WRITE, 'W'), letter(INHERIT, 'X')]
-        .into_iter()
-        .collect()
+    [letter(READ, 'R'), letter(WRITE, 'W'), letter(INHERIT, 'X')].into_iter().collect()
 }
 
 #[cfg(test)]

@@ -20,11 +20,7 @@ pub struct MessageQueue {
 impl MessageQueue {
     /// A queue from its three parts.
     pub fn new(topic: impl Into<String>, broker_name: impl Into<String>, queue_id: i32) -> Self {
-        MessageQueue {
-            topic: topic.into(),
-            broker_name: broker_name.into(),
-            queue_id,
-        }
+        MessageQueue { topic: topic.into(), broker_name: broker_name.into(), queue_id }
     }
 }
 

@@ -74,10 +74,7 @@ impl Connection {
     pub async fn invoke(&self, request: Command, timeout: Duration) -> Result<Command, NetError> {
         let (code, opaque) = (request.code, request.opaque);
         let (sender, receiver) = oneshot::channel();
-        let _forget = Forget {
-            connection: self,
-            opaque,
-        };
+        let _forget = Forget { connection: self, opaque };
         self.pending.lock().insert(opaque, sender);
         self.queue_request(request)?;
         match tokio::time::timeout(timeout, receiver).await {
@@ -101,16 +98,12 @@ impl Connection {
 
     /// Ends the connection once what is queued has been written.
     pub fn close(&self) {
-        let _ = self
-            .state
-            .compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self.state.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
         self.wake.notify_one();
     }
 
     fn closed(&self) -> NetError {
-        NetError::Closed {
-            address: self.peer.to_string(),
-        }
+        NetError::Closed { address: self.peer.to_string() }
     }
 
     fn queue_request(&self, mut request: Command) -> Result<(), NetError> {
@@ -123,10 +116,7 @@ impl Connection {
             }
             if outbox.len() > self.outbox_limit {
                 let address = self.peer.to_string();
-                return Err(NetError::Overloaded {
-                    address,
-                    bytes: outbox.len(),
-                });
+                return Err(NetError::Overloaded { address, bytes: outbox.len() });
             }
             outbox.push_command(&mut request);
         }

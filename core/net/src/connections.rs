@@ -21,10 +21,7 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        ConnectOptions {
-            timeout: Duration::from_secs(3),
-            limits: Limits::client(),
-        }
+        ConnectOptions { timeout: Duration::from_secs(3), limits: Limits::client() }
     }
 }
 
@@ -40,11 +37,7 @@ pub struct Connections {
 impl Connections {
     /// No connections yet. `service` answers what the peers ask.
     pub fn new(service: Arc<dyn Service>, options: ConnectOptions) -> Self {
-        Connections {
-            service,
-            options,
-            slots: Mutex::new(Some(HashMap::new())),
-        }
+        Connections { service, options, slots: Mutex::new(Some(HashMap::new())) }
     }
 
     /// The connection to `address` (`host:port`).
@@ -62,9 +55,7 @@ impl Connections {
         *slot = Some(connection.clone());
         if self.slots.lock().is_none() {
             connection.close();
-            return Err(NetError::Closed {
-                address: address.to_string(),
-            });
+            return Err(NetError::Closed { address: address.to_string() });
         }
         Ok(connection)
     }
@@ -84,9 +75,7 @@ impl Connections {
             Ok(connection) => connection?,
             Err(_) => return Err(connect_timeout(address)),
         };
-        connection
-            .invoke(request, timeout.saturating_sub(start.elapsed()))
-            .await
+        connection.invoke(request, timeout.saturating_sub(start.elapsed())).await
     }
 
     /// Sends a request that wants no answer.
@@ -99,11 +88,7 @@ impl Connections {
 
     /// Ends the connection to `address`, if there is one.
     pub fn close_address(&self, address: &str) {
-        let slot = self
-            .slots
-            .lock()
-            .as_mut()
-            .and_then(|slots| slots.remove(address));
+        let slot = self.slots.lock().as_mut().and_then(|slots| slots.remove(address));
         if let Some(connection) = slot.and_then(|slot| slot.try_lock().ok()?.take()) {
             connection.close();
         }
@@ -113,8 +98,7 @@ impl Connections {
     pub fn open_addresses(&self) -> Vec<String> {
         let slots = self.slots.lock();
         let open = |slot: &Slot| {
-            slot.try_lock()
-                .is_ok_and(|slot| slot.as_ref().is_some_and(|c| c.is_open()))
+            slot.try_lock().is_ok_and(|slot| slot.as_ref().is_some_and(|c| c.is_open()))
         };
         slots
             .iter()
@@ -136,9 +120,8 @@ impl Connections {
 
     fn slot(&self, address: &str) -> Result<Slot, NetError> {
         let mut slots = self.slots.lock();
-        let slots = slots.as_mut().ok_or_else(|| NetError::Closed {
-            address: address.to_string(),
-        })?;
+        let slots =
+            slots.as_mut().ok_or_else(|| NetError::Closed { address: address.to_string() })?;
         if let Some(slot) = slots.get(address) {
             return Ok(slot.clone());
         }
@@ -146,37 +129,24 @@ impl Connections {
     }
 
     async fn connect(&self, address: &str) -> Result<Arc<Connection>, NetError> {
-        let failed = |source| NetError::Connect {
-            address: address.to_string(),
-            source,
-        };
+        let failed = |source| NetError::Connect { address: address.to_string(), source };
         let stream =
             match tokio::time::timeout(self.options.timeout, TcpStream::connect(address)).await {
                 Ok(stream) => stream.map_err(failed)?,
                 Err(_) => return Err(connect_timeout(address)),
             };
         stream.set_nodelay(true).map_err(failed)?;
-        let (peer, local) = stream
-            .peer_addr()
-            .and_then(|peer| Ok((peer, stream.local_addr()?)))
-            .map_err(failed)?;
-        let (connection, run) = task::open(
-            stream,
-            peer,
-            local,
-            self.service.clone(),
-            self.options.limits.clone(),
-        );
+        let (peer, local) =
+            stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?))).map_err(failed)?;
+        let (connection, run) =
+            task::open(stream, peer, local, self.service.clone(), self.options.limits.clone());
         tokio::spawn(run);
         Ok(connection)
     }
 }
 
 fn connect_timeout(address: &str) -> NetError {
-    NetError::Connect {
-        address: address.to_string(),
-        source: std::io::ErrorKind::TimedOut.into(),
-    }
+    NetError::Connect { address: address.to_string(), source: std::io::ErrorKind::TimedOut.into() }
 }
 
 impl Drop for Connections {

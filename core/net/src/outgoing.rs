@@ -29,10 +29,7 @@ impl Outgoing {
     }
 
     pub(crate) fn push_response(&mut self, response: Response) {
-        let Response {
-            mut command,
-            chunks,
-        } = response;
+        let Response { mut command, chunks } = response;
         if chunks.is_empty() {
             return self.push_command(&mut command);
         }
@@ -119,10 +116,7 @@ mod tests {
         while !outgoing.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let count = outgoing.slices(&mut slices);
-            let bytes: Vec<u8> = slices[..count]
-                .iter()
-                .flat_map(|s| s.iter().copied())
-                .collect();
+            let bytes: Vec<u8> = slices[..count].iter().flat_map(|s| s.iter().copied()).collect();
             let taken = step.min(bytes.len());
             all.extend_from_slice(&bytes[..taken]);
             outgoing.advance(taken);

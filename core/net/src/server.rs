@@ -22,10 +22,7 @@ pub struct ServerOptions {
 
 impl Default for ServerOptions {
     fn default() -> Self {
-        ServerOptions {
-            backlog: 1024,
-            limits: Limits::server(),
-        }
+        ServerOptions { backlog: 1024, limits: Limits::server() }
     }
 }
 
@@ -49,19 +46,12 @@ impl Server {
         service: Arc<dyn Service>,
         options: ServerOptions,
     ) -> Result<Server, NetError> {
-        let failed = |source| NetError::Bind {
-            address: address.to_string(),
-            source,
-        };
+        let failed = |source| NetError::Bind { address: address.to_string(), source };
         let listener = listen(address, options.backlog).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (stop, stopped) = watch::channel(false);
         let accepting = tokio::spawn(accept(listener, service, options.limits, stopped));
-        Ok(Server {
-            address,
-            stop,
-            accepting,
-        })
+        Ok(Server { address, stop, accepting })
     }
 
     /// Where it listens.
@@ -121,10 +111,7 @@ async fn accept(
         }
     }
     drop(listener);
-    connections
-        .lock()
-        .values()
-        .for_each(|connection| connection.close());
+    connections.lock().values().for_each(|connection| connection.close());
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
         tasks.shutdown().await;

@@ -39,10 +39,7 @@ pub struct Response {
 
 impl From<Command> for Response {
     fn from(command: Command) -> Self {
-        Response {
-            command,
-            chunks: Vec::new(),
-        }
+        Response { command, chunks: Vec::new() }
     }
 }
 
@@ -57,10 +54,7 @@ impl Responder {
     /// requests that a connection may have open.
     pub fn new(connection: &Arc<Connection>, request: &Command) -> Self {
         connection.parked.fetch_add(1, Ordering::Relaxed);
-        Responder {
-            connection: connection.clone(),
-            oneway: request.is_oneway(),
-        }
+        Responder { connection: connection.clone(), oneway: request.is_oneway() }
     }
 
     /// The connection that the request came over.
@@ -89,8 +83,6 @@ pub struct NoRequests;
 impl Service for NoRequests {
     fn handle(&self, _: &Arc<Connection>, request: Command) -> Reply {
         let remark = format!(" request type {} not supported", request.code);
-        request
-            .failure(response::REQUEST_CODE_NOT_SUPPORTED, remark)
-            .into()
+        request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark).into()
     }
 }

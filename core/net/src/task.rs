@@ -40,12 +40,7 @@ impl Limits {
     /// For the side that connects. It always reads: its peer may be a server that stops reading
     /// until it gets rid of its answers.
     pub fn client() -> Self {
-        Limits {
-            unwritten: usize::MAX,
-            parked: usize::MAX,
-            outbox: 256 << 20,
-            ..Limits::server()
-        }
+        Limits { unwritten: usize::MAX, parked: usize::MAX, outbox: 256 << 20, ..Limits::server() }
     }
 }
 
@@ -67,10 +62,7 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let connection = Arc::new(Connection::new(peer, local, limits.outbox));
-    let ending = Ending {
-        connection: connection.clone(),
-        service: service.clone(),
-    };
+    let ending = Ending { connection: connection.clone(), service: service.clone() };
     let mut task = Task {
         connection: connection.clone(),
         service,

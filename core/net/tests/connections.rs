@@ -66,9 +66,7 @@ impl Service for Sample {
 
 async fn start(options: ServerOptions) -> (Arc<Sample>, Server, String) {
     let sample = Arc::new(Sample::default());
-    let server = Server::bind("127.0.0.1:0", sample.clone(), options)
-        .await
-        .unwrap();
+    let server = Server::bind("127.0.0.1:0", sample.clone(), options).await.unwrap();
     let address = server.address().to_string();
     (sample, server, address)
 }
@@ -89,23 +87,15 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
 async fn answers_now_later_and_in_pieces() {
     let (_, server, address) = start(ServerOptions::default()).await;
     let client = client();
-    let invoke = |code| {
-        client.invoke(
-            &address,
-            Command::request(code).with_body(&b"x"[..]),
-            SECOND,
-        )
-    };
+    let invoke =
+        |code| client.invoke(&address, Command::request(code).with_body(&b"x"[..]), SECOND);
     assert_eq!(&invoke(ECHO).await.unwrap().body[..], b"x");
     assert_eq!(&invoke(LATER).await.unwrap().body[..], b"later");
     assert_eq!(&invoke(ASK_BACK).await.unwrap().body[..], b"?");
     let big = invoke(BIG).await.unwrap().body;
     assert_eq!((big.len(), big[0], big[100_009]), (100_010, 1, 2));
     server.close().await;
-    assert!(matches!(
-        invoke(ECHO).await,
-        Err(NetError::Closed { .. } | NetError::Connect { .. })
-    ));
+    assert!(matches!(invoke(ECHO).await, Err(NetError::Closed { .. } | NetError::Connect { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,14 +108,7 @@ async fn many_requests_at_once_each_get_their_own_answer() {
             tokio::spawn(async move {
                 let body = Bytes::from(vec![index as u8; index as usize]);
                 let request = Command::request(ECHO).with_body(body.clone());
-                assert_eq!(
-                    client
-                        .invoke(&address, request, 10 * SECOND)
-                        .await
-                        .unwrap()
-                        .body,
-                    body
-                );
+                assert_eq!(client.invoke(&address, request, 10 * SECOND).await.unwrap().body, body);
             })
         })
         .collect();
@@ -141,21 +124,10 @@ async fn a_request_without_answer_times_out_and_the_connection_lives_on() {
     let (_, _server, address) = start(ServerOptions::default()).await;
     let client = client();
     let timeout = Duration::from_millis(50);
-    let error = client
-        .invoke(&address, Command::request(NEVER), timeout)
-        .await
-        .unwrap_err();
+    let error = client.invoke(&address, Command::request(NEVER), timeout).await.unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.starts_with(&format!("{address} did not answer request 1003 within ")),
-        "{text}"
-    );
-    assert!(
-        client
-            .invoke(&address, Command::request(ECHO), SECOND)
-            .await
-            .is_ok()
-    );
+    assert!(text.starts_with(&format!("{address} did not answer request 1003 within ")), "{text}");
+    assert!(client.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
 }
 
 #[tokio::test]
@@ -165,18 +137,13 @@ async fn closing_fails_what_is_pending_and_one_way_requests_get_no_answer() {
     client.send(&address, Command::request(ECHO)).await.unwrap();
     let pending = {
         let (client, address) = (client.clone(), address.clone());
-        tokio::spawn(async move {
-            client
-                .invoke(&address, Command::request(NEVER), 60 * SECOND)
-                .await
-        })
+        tokio::spawn(
+            async move { client.invoke(&address, Command::request(NEVER), 60 * SECOND).await },
+        )
     };
     until("the request", || sample.handled.load(Ordering::SeqCst) == 2).await;
     server.close().await;
-    assert!(matches!(
-        pending.await.unwrap(),
-        Err(NetError::Closed { .. })
-    ));
+    assert!(matches!(pending.await.unwrap(), Err(NetError::Closed { .. })));
     assert_eq!(sample.closed.load(Ordering::SeqCst), 1);
 }
 
@@ -184,65 +151,32 @@ async fn closing_fails_what_is_pending_and_one_way_requests_get_no_answer() {
 async fn a_panicking_handler_ends_only_its_own_connection() {
     let (sample, _server, address) = start(ServerOptions::default()).await;
     let (first, second) = (client(), client());
-    assert!(
-        second
-            .invoke(&address, Command::request(ECHO), SECOND)
-            .await
-            .is_ok()
-    );
-    let error = first
-        .invoke(&address, Command::request(PANIC), 5 * SECOND)
-        .await
-        .unwrap_err();
+    assert!(second.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
+    let error = first.invoke(&address, Command::request(PANIC), 5 * SECOND).await.unwrap_err();
     assert!(matches!(error, NetError::Closed { .. }));
     assert_eq!(sample.closed.load(Ordering::SeqCst), 1);
-    assert!(
-        second
-            .invoke(&address, Command::request(ECHO), SECOND)
-            .await
-            .is_ok()
-    );
-    assert!(
-        first
-            .invoke(&address, Command::request(ECHO), SECOND)
-            .await
-            .is_ok(),
-        "reconnects"
-    );
+    assert!(second.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
+    assert!(first.invoke(&address, Command::request(ECHO), SECOND).await.is_ok(), "reconnects");
 }
 
 #[tokio::test]
 async fn malformed_frames_close_the_connection() {
     let (sample, _server, address) = start(ServerOptions::default()).await;
-    for bytes in [
-        &[0xFF; 8][..],
-        &[0, 0, 0, 4, 9, 0, 0, 0],
-        b"GET / HTTP/1.1\r\n\r\n",
-    ] {
+    for bytes in [&[0xFF; 8][..], &[0, 0, 0, 4, 9, 0, 0, 0], b"GET / HTTP/1.1\r\n\r\n"] {
         let before = sample.closed.load(Ordering::SeqCst);
         let mut stream = TcpStream::connect(&address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
         assert!(rest.is_empty());
-        until("the close", || {
-            sample.closed.load(Ordering::SeqCst) == before + 1
-        })
-        .await;
+        until("the close", || sample.closed.load(Ordering::SeqCst) == before + 1).await;
     }
 }
 
 #[tokio::test]
 async fn a_peer_that_does_not_read_is_not_read_from() {
-    let limits = Limits {
-        unwritten: 64 << 10,
-        ..Limits::server()
-    };
-    let (sample, _server, address) = start(ServerOptions {
-        limits,
-        ..Default::default()
-    })
-    .await;
+    let limits = Limits { unwritten: 64 << 10, ..Limits::server() };
+    let (sample, _server, address) = start(ServerOptions { limits, ..Default::default() }).await;
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let frame = Command::request(BIG).encode();
     // Far more answers than all buffers between here and there hold.
@@ -257,10 +191,7 @@ async fn a_peer_that_does_not_read_is_not_read_from() {
         }
         seen = now;
     }
-    assert!(
-        seen < 1000,
-        "{seen} requests were handled for a peer that reads nothing"
-    );
+    assert!(seen < 1000, "{seen} requests were handled for a peer that reads nothing");
     let mut received = 0;
     let mut buffer = vec![0; 1 << 20];
     while received < 1000 * 100_010 {
@@ -271,15 +202,8 @@ async fn a_peer_that_does_not_read_is_not_read_from() {
 
 #[tokio::test]
 async fn silent_connections_are_closed() {
-    let limits = Limits {
-        idle: Duration::from_millis(100),
-        ..Limits::server()
-    };
-    let (sample, _server, address) = start(ServerOptions {
-        limits,
-        ..Default::default()
-    })
-    .await;
+    let limits = Limits { idle: Duration::from_millis(100), ..Limits::server() };
+    let (sample, _server, address) = start(ServerOptions { limits, ..Default::default() }).await;
     let _stream = TcpStream::connect(&address).await.unwrap();
     until("the close", || sample.closed.load(Ordering::SeqCst) == 1).await;
 }
@@ -289,23 +213,14 @@ async fn a_port_in_use_is_named() {
     let (_, _server, address) = start(ServerOptions::default()).await;
     let error = Server::bind(&address, Arc::new(NoRequests), ServerOptions::default()).await;
     let text = error.err().unwrap().to_string();
-    assert!(
-        text.starts_with(&format!("cannot listen on {address}: ")),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("cannot listen on {address}: ")), "{text}");
 }
 
 #[tokio::test]
 async fn connecting_to_nobody_is_named() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .to_string();
-    let error = client()
-        .invoke(&free, Command::request(ECHO), SECOND)
-        .await
-        .unwrap_err();
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let error = client().invoke(&free, Command::request(ECHO), SECOND).await.unwrap_err();
     assert!(error.not_sent());
     assert!(error.to_string().contains(&free), "{error}");
 }

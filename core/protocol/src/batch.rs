@@ -66,14 +66,7 @@ fn entry(bytes: &[u8]) -> Option<(BatchEntry<'_>, usize)> {
     if total != 22 + body.len() + properties.len() {
         return None;
     }
-    Some((
-        BatchEntry {
-            flag,
-            body,
-            properties: std::str::from_utf8(properties).ok()?,
-        },
-        total,
-    ))
+    Some((BatchEntry { flag, body, properties: std::str::from_utf8(properties).ok()? }, total))
 }
 
 #[cfg(test)]

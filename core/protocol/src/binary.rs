@@ -16,18 +16,11 @@ struct Cursor<'a> {
 
 impl Cursor<'_> {
     fn fail(&self, reason: &'static str) -> FrameError {
-        FrameError::Malformed {
-            kind: "binary",
-            position: self.position,
-            reason,
-        }
+        FrameError::Malformed { kind: "binary", position: self.position, reason }
     }
 
     fn take(&mut self, length: usize) -> Result<Range<usize>, FrameError> {
-        let end = self
-            .position
-            .checked_add(length)
-            .filter(|end| *end <= self.bytes.len());
+        let end = self.position.checked_add(length).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| self.fail("a length goes beyond the end"))?;
         let range = self.position..end;
         self.position = end;
@@ -59,10 +52,7 @@ impl Cursor<'_> {
 }
 
 pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
-    let mut cursor = Cursor {
-        bytes: &header,
-        position: 0,
-    };
+    let mut cursor = Cursor { bytes: &header, position: 0 };
     let code = i16::from_be_bytes(cursor.array()?).into();
     let [language] = cursor.array()?;
     let version = i16::from_be_bytes(cursor.array()?).into();
@@ -72,9 +62,7 @@ pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
     let remark = cursor.take(remark_length)?;
     let remark = match remark.is_empty() {
         true => None,
-        false => Some(Cow::Owned(
-            String::from_utf8_lossy(&header[remark]).into_owned(),
-        )),
+        false => Some(Cow::Owned(String::from_utf8_lossy(&header[remark]).into_owned())),
     };
     let block = cursor.length()?;
     if block != header.len() - cursor.position {

@@ -139,14 +139,12 @@ impl Command {
 
     /// A successful answer with a typed header.
     pub fn success<'a>(&self, header: &impl Header<'a>) -> Self {
-        self.response(crate::code::response::SUCCESS)
-            .with_header(header)
+        self.response(crate::code::response::SUCCESS).with_header(header)
     }
 
     /// A successful answer with a body.
     pub fn success_body(&self, body: impl Into<Bytes>) -> Self {
-        self.response(crate::code::response::SUCCESS)
-            .with_body(body)
+        self.response(crate::code::response::SUCCESS).with_body(body)
     }
 
     /// Adds the fields of a typed header.
@@ -230,10 +228,7 @@ impl Command {
         let word = u32::from_be_bytes([frame[4], frame[5], frame[6], frame[7]]);
         let header_length = (word & 0x00FF_FFFF) as usize;
         if header_length > length - 8 {
-            return Err(FrameError::HeaderTooLong {
-                header: header_length,
-                length: length - 4,
-            });
+            return Err(FrameError::HeaderTooLong { header: header_length, length: length - 4 });
         }
         let body = frame.split_off(8 + header_length).freeze();
         let header = frame.split_off(8);
@@ -283,10 +278,7 @@ mod tests {
         frame.extend_from_slice(header);
         let original = frame.clone();
         let command = Command::decode(&mut frame).unwrap().unwrap();
-        assert_eq!(
-            (command.code, command.opaque, command.version),
-            (105, 7, 401)
-        );
+        assert_eq!((command.code, command.opaque, command.version), (105, 7, 401));
         assert_eq!(command.fields.get("topic"), Some("T"));
         assert_eq!(command.encode(), original);
     }
@@ -315,33 +307,18 @@ mod tests {
         }
         buffer.put_u8(frame[frame.len() - 1]);
         buffer.put_slice(b"rest");
-        assert_eq!(
-            &Command::decode(&mut buffer).unwrap().unwrap().body[..],
-            b"abc"
-        );
+        assert_eq!(&Command::decode(&mut buffer).unwrap().unwrap().body[..], b"abc");
         assert_eq!(&buffer[..], b"rest");
     }
 
     #[test]
     fn impossible_lengths_are_refused_before_the_bytes_arrive() {
         let decode = |text| Command::decode(&mut BytesMut::from(&hex(text)[..])).unwrap_err();
-        assert_eq!(
-            decode("00fffffd"),
-            FrameError::TooLong { length: 16_777_217 }
-        );
+        assert_eq!(decode("00fffffd"), FrameError::TooLong { length: 16_777_217 });
         assert!(matches!(decode("ffffffff"), FrameError::TooLong { .. }));
-        assert!(matches!(
-            decode("00000003"),
-            FrameError::HeaderTooLong { .. }
-        ));
-        assert!(matches!(
-            decode("00000006 000000ff 0102"),
-            FrameError::HeaderTooLong { .. }
-        ));
-        assert_eq!(
-            decode("00000004 02000000"),
-            FrameError::UnknownSerialization(2)
-        );
+        assert!(matches!(decode("00000003"), FrameError::HeaderTooLong { .. }));
+        assert!(matches!(decode("00000006 000000ff 0102"), FrameError::HeaderTooLong { .. }));
+        assert_eq!(decode("00000004 02000000"), FrameError::UnknownSerialization(2));
     }
 
     prop_compose! {

@@ -95,11 +95,7 @@ impl Compression {
             .take(limit as u64 + 1)
             .read_to_end(&mut out)
             .map_err(|source| CompressionError::Malformed { kind: self, source })?;
-        if length > limit {
-            Err(CompressionError::TooLong { limit })
-        } else {
-            Ok(out)
-        }
+        if length > limit { Err(CompressionError::TooLong { limit }) } else { Ok(out) }
     }
 }
 
@@ -123,10 +119,7 @@ mod tests {
     fn a_bomb_is_refused() {
         for kind in ALL {
             let bomb = kind.compress(&vec![0; 1 << 20], 5).unwrap();
-            assert!(matches!(
-                kind.expand(&bomb, 1 << 16),
-                Err(CompressionError::TooLong { .. })
-            ));
+            assert!(matches!(kind.expand(&bomb, 1 << 16), Err(CompressionError::TooLong { .. })));
         }
     }
 

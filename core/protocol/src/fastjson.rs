@@ -56,10 +56,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, BodyError> {
         Err(error) if error.is_data() => Err(error),
         Err(_) => serde_json::from_slice(&standardise(text)),
     };
-    standard.map_err(|source| BodyError {
-        kind: std::any::type_name::<T>(),
-        source,
-    })
+    standard.map_err(|source| BodyError { kind: std::any::type_name::<T>(), source })
 }
 
 /// Marks a key that is written bare; no name may contain it.
@@ -134,10 +131,7 @@ struct Dialect<F> {
 
 impl<F: Formatter> Dialect<F> {
     fn new(layout: F) -> Self {
-        Dialect {
-            layout,
-            key: Key::Outside,
-        }
+        Dialect { layout, key: Key::Outside }
     }
 
     /// Writes the opening quote of a key that turned out to be an ordinary one.
@@ -196,20 +190,12 @@ impl<F: Formatter> Formatter for Dialect<F> {
     }
 
     fn begin_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        if self.key == Key::Begun {
-            Ok(())
-        } else {
-            writer.write_all(b"\"")
-        }
+        if self.key == Key::Begun { Ok(()) } else { writer.write_all(b"\"") }
     }
 
     fn end_string<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
         self.quote(writer)?;
-        if self.key == Key::Bare {
-            Ok(())
-        } else {
-            writer.write_all(b"\"")
-        }
+        if self.key == Key::Bare { Ok(()) } else { writer.write_all(b"\"") }
     }
 
     fn write_string_fragment<W: ?Sized + Write>(
@@ -349,18 +335,12 @@ mod tests {
     fn numeric_keys_are_bare() {
         let map: BTreeMap<i64, &str> = [(0, "10.0.0.1:10911"), (1, "é\n")].into();
         assert_eq!(to_vec(&map), "{0:\"10.0.0.1:10911\",1:\"é\\n\"}".as_bytes());
-        assert_eq!(
-            to_standard_vec(&map),
-            br#"{"0":"10.0.0.1:10911","1":"\u00E9\n"}"#
-        );
+        assert_eq!(to_standard_vec(&map), br#"{"0":"10.0.0.1:10911","1":"\u00E9\n"}"#);
         let nested: BTreeMap<&str, BTreeMap<i32, i64>> = [("T@G", [(0, 5)].into())].into();
         assert_eq!(to_vec(&nested), br#"{"T@G":{0:5}}"#);
         assert_eq!(to_pretty(&nested), b"{\n\t\"T@G\":{\n\t\t0:5\n\t}\n}");
-        for text in [
-            &br#"{"T@G":{0:5}}"#[..],
-            br#"{"T@G":{"0":5}}"#,
-            b"{\"T@G\" : {\n\t0 : 5 } }",
-        ] {
+        for text in [&br#"{"T@G":{0:5}}"#[..], br#"{"T@G":{"0":5}}"#, b"{\"T@G\" : {\n\t0 : 5 } }"]
+        {
             assert_eq!(
                 from_slice::<BTreeMap<String, BTreeMap<i32, i64>>>(text).unwrap()["T@G"][&0],
                 5
@@ -370,18 +350,13 @@ mod tests {
 
     #[test]
     fn queue_keys_are_objects() {
-        let map: QueueMap<i64> = [(MessageQueue::new("T", "b-a", 3), 5)]
-            .into_iter()
-            .collect();
+        let map: QueueMap<i64> = [(MessageQueue::new("T", "b-a", 3), 5)].into_iter().collect();
         let text = br#"{{"brokerName":"b-a","queueId":3,"topic":"T"}:5}"#;
         assert_eq!(to_vec(&map), text);
         assert_eq!(from_slice::<QueueMap<i64>>(text).unwrap(), map);
         let quoted = br#"{"{\"brokerName\":\"b-a\",\"queueId\":3,\"topic\":\"T\"}":5}"#;
         assert_eq!(from_slice::<QueueMap<i64>>(quoted).unwrap(), map);
-        assert_eq!(
-            from_slice::<QueueMap<i64>>(b"{}").unwrap(),
-            QueueMap::default()
-        );
+        assert_eq!(from_slice::<QueueMap<i64>>(b"{}").unwrap(), QueueMap::default());
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub(crate) struct Span {
 impl Span {
     /// The span of `range`. Headers are below 16 MiB, so 32 bits always hold it.
     pub(crate) fn new(range: Range<usize>) -> Self {
-        Span {
-            start: range.start as u32,
-            end: range.end as u32,
-        }
+        Span { start: range.start as u32, end: range.end as u32 }
     }
 
     fn range(self) -> Range<usize> {
@@ -51,9 +48,7 @@ impl Fields {
 
     /// The fields in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pairs
-            .iter()
-            .map(|(key, value)| (self.text_at(*key), self.text_at(*value)))
+        self.pairs.iter().map(|(key, value)| (self.text_at(*key), self.text_at(*value)))
     }
 
     /// The value of `key`; of several the last, as every receiver keeps it.
@@ -99,8 +94,7 @@ impl Fields {
     /// Removes every field named `key`.
     pub fn remove(&mut self, key: &str) {
         let text = &self.text;
-        self.pairs
-            .retain(|(k, _)| &text[k.range()] != key.as_bytes());
+        self.pairs.retain(|(k, _)| &text[k.range()] != key.as_bytes());
     }
 
     fn append(&mut self, text: &str) -> Span {
@@ -130,9 +124,7 @@ impl PartialEq for Fields {
 impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Self {
         let mut fields = Fields::new();
-        pairs
-            .into_iter()
-            .for_each(|(key, value)| fields.push(key, value));
+        pairs.into_iter().for_each(|(key, value)| fields.push(key, value));
         fields
     }
 }
@@ -151,9 +143,6 @@ mod tests {
         assert_eq!(fields.get("d"), Some("1.5"));
         assert_eq!(fields.get("x"), None);
         fields.remove("b");
-        assert_eq!(
-            fields.iter().map(|(k, _)| k).collect::<Vec<_>>(),
-            ["a", "n", "d"]
-        );
+        assert_eq!(fields.iter().map(|(k, _)| k).collect::<Vec<_>>(), ["a", "n", "d"]);
     }
 }

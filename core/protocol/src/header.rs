@@ -165,12 +165,7 @@ pub fn parse_field<'a, T: FieldType<'a>>(
 ) -> Result<Option<T>, HeaderError> {
     match T::parse(text) {
         Some(value) => Ok(Some(value)),
-        None => Err(HeaderError::Invalid {
-            header,
-            field,
-            value: text.into(),
-            expected: T::KIND,
-        }),
+        None => Err(HeaderError::Invalid { header, field, value: text.into(), expected: T::KIND }),
     }
 }
 

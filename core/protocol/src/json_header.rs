@@ -28,11 +28,7 @@ enum Value {
 
 impl Reader<'_> {
     fn fail<T>(&self, reason: &'static str) -> Result<T, FrameError> {
-        Err(FrameError::Malformed {
-            kind: "JSON",
-            position: self.position,
-            reason,
-        })
+        Err(FrameError::Malformed { kind: "JSON", position: self.position, reason })
     }
 
     fn peek(&mut self) -> Option<u8> {
@@ -52,11 +48,7 @@ impl Reader<'_> {
     }
 
     fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), FrameError> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            self.fail(reason)
-        }
+        if self.eat(byte) { Ok(()) } else { self.fail(reason) }
     }
 
     /// Calls `member` with the span of each key of the object at hand; it must take the value.
@@ -150,17 +142,13 @@ impl Reader<'_> {
         let second = self.hex4()?;
         let pair = 0x10000 + ((first - 0xD800) << 10) + second.wrapping_sub(0xDC00);
         let valid = (0xDC00..0xE000).contains(&second);
-        Ok(char::from_u32(pair)
-            .filter(|_| valid)
-            .unwrap_or(char::REPLACEMENT_CHARACTER))
+        Ok(char::from_u32(pair).filter(|_| valid).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
     fn hex4(&mut self) -> Result<u32, FrameError> {
         let digits = self.bytes.get(self.position..self.position + 4);
         let value = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |value, d| {
-                Some(value << 4 | char::from(*d).to_digit(16)?)
-            })
+            digits.iter().try_fold(0, |value, d| Some(value << 4 | char::from(*d).to_digit(16)?))
         });
         match value {
             Some(value) => {
@@ -244,11 +232,7 @@ impl Reader<'_> {
 pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
     if let Err(error) = std::str::from_utf8(&header) {
         let position = error.valid_up_to();
-        return Err(FrameError::Malformed {
-            kind: "JSON",
-            position,
-            reason: "not UTF-8",
-        });
+        return Err(FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" });
     }
     let mut command = Command {
         code: 0,
@@ -262,10 +246,7 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
         body: Bytes::new(),
     };
     let mut pairs = SmallVec::<[(Span, Span); 16]>::new();
-    let mut reader = Reader {
-        bytes: &mut header,
-        position: 0,
-    };
+    let mut reader = Reader { bytes: &mut header, position: 0 };
     reader.object(|reader, key| {
         // Which member it is must be known before the value is read, as reading moves bytes.
         let is = |name: &[u8]| reader.bytes[key.clone()] == *name;
@@ -397,36 +378,19 @@ mod tests {
               "extFields":{"i":"KEYS\u0001k\u0002","n":12,"b":true,"x":null,"s":"\ud83d\ude00\/\"","u":"ü"},"other":[{"a":[1,{}]},"]"]}"#,
         )
         .unwrap();
-        assert_eq!(
-            (command.code, command.language, command.version),
-            (310, Language::GO, 317)
-        );
+        assert_eq!((command.code, command.language, command.version), (310, Language::GO, 317));
         assert_eq!(command.remark, None);
         let fields: Vec<_> = command.fields.iter().collect();
         assert_eq!(
             fields,
-            [
-                ("i", "KEYS\u{1}k\u{2}"),
-                ("n", "12"),
-                ("b", "true"),
-                ("s", "😀/\""),
-                ("u", "ü")
-            ]
+            [("i", "KEYS\u{1}k\u{2}"), ("n", "12"), ("b", "true"), ("s", "😀/\""), ("u", "ü")]
         );
     }
 
     #[test]
     fn strange_but_harmless() {
-        assert_eq!(
-            parse(r#"{"language":3,"code":"17","extFields":null}"#)
-                .unwrap()
-                .code,
-            17
-        );
-        assert_eq!(
-            parse(r#"{"language":"KLINGON"}"#).unwrap().language,
-            Language::UNKNOWN
-        );
+        assert_eq!(parse(r#"{"language":3,"code":"17","extFields":null}"#).unwrap().code, 17);
+        assert_eq!(parse(r#"{"language":"KLINGON"}"#).unwrap().language, Language::UNKNOWN);
         let command = parse(r#"{"extFields":{"lone":"\ud800x"}}"#).unwrap();
         assert_eq!(command.fields.get("lone"), Some("\u{FFFD}x"));
     }
@@ -448,10 +412,7 @@ mod tests {
             "{\"code\":99999999999}",
             "{\"a\":[1 2]}",
         ] {
-            assert!(
-                matches!(parse(bad), Err(FrameError::Malformed { .. })),
-                "{bad}"
-            );
+            assert!(matches!(parse(bad), Err(FrameError::Malformed { .. })), "{bad}");
         }
         let deep = format!("{{\"a\":{}1{}}}", "[".repeat(100), "]".repeat(100));
         assert!(matches!(parse(&deep), Err(FrameError::Malformed { .. })));

@@ -36,20 +36,11 @@ pub fn parse_offset_id(id: &str) -> Option<(SocketAddr, i64)> {
         _ => return None,
     };
     let (ip, rest) = match bytes.len() {
-        16 => (
-            IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?)),
-            &bytes[4..],
-        ),
-        _ => (
-            IpAddr::V6(Ipv6Addr::from(*bytes.first_chunk::<16>()?)),
-            &bytes[16..],
-        ),
+        16 => (IpAddr::V4(Ipv4Addr::from(*bytes.first_chunk::<4>()?)), &bytes[4..]),
+        _ => (IpAddr::V6(Ipv6Addr::from(*bytes.first_chunk::<16>()?)), &bytes[16..]),
     };
     let port = u16::try_from(u32::from_be_bytes(*rest.first_chunk()?)).ok()?;
-    Some((
-        SocketAddr::new(ip, port),
-        i64::from_be_bytes(*rest.last_chunk()?),
-    ))
+    Some((SocketAddr::new(ip, port), i64::from_be_bytes(*rest.last_chunk()?)))
 }
 
 /// Makes unique message ids: address, process, a number drawn at start, time and a counter.
@@ -70,11 +61,7 @@ impl UniqueIds {
         }
         push_hex(&mut prefix, &(process as u16).to_be_bytes());
         push_hex(&mut prefix, &seed.to_be_bytes());
-        UniqueIds {
-            prefix,
-            started: month_start(SystemTime::now()),
-            counter: AtomicU16::new(0),
-        }
+        UniqueIds { prefix, started: month_start(SystemTime::now()), counter: AtomicU16::new(0) }
     }
 
     /// The next id.
@@ -97,20 +84,7 @@ fn month_start(now: SystemTime) -> SystemTime {
     let mut rest = days;
     'years: for year in 1970.. {
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        for month in [
-            31,
-            28 + u64::from(leap),
-            31,
-            30,
-            31,
-            30,
-            31,
-            31,
-            30,
-            31,
-            30,
-            31,
-        ] {
+        for month in [31, 28 + u64::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
             if rest < month {
                 break 'years;
             }
@@ -130,10 +104,7 @@ mod tests {
     fn offset_id_of_the_specification() {
         let broker = "10.0.0.1:10911".parse().unwrap();
         assert_eq!(offset_id(broker, 4096), "0A00000100002A9F0000000000001000");
-        assert_eq!(
-            parse_offset_id("0A00000100002A9F0000000000001000"),
-            Some((broker, 4096))
-        );
+        assert_eq!(parse_offset_id("0A00000100002A9F0000000000001000"), Some((broker, 4096)));
         for bad in [
             "",
             "0A",
@@ -150,29 +121,15 @@ mod tests {
         let ids = UniqueIds::new("10.0.0.9".parse().unwrap(), 70_000, 7);
         let all: std::collections::HashSet<_> = (0..10_000).map(|_| ids.next()).collect();
         assert_eq!(all.len(), 10_000);
-        assert!(
-            all.iter()
-                .all(|id| id.len() == 32 && id.starts_with("0A000009117000000007"))
-        );
-        assert_eq!(
-            UniqueIds::new("::1".parse().unwrap(), 1, 7).next().len(),
-            56
-        );
+        assert!(all.iter().all(|id| id.len() == 32 && id.starts_with("0A000009117000000007")));
+        assert_eq!(UniqueIds::new("::1".parse().unwrap(), 1, 7).next().len(), 56);
     }
 
     #[test]
     fn months_start_on_the_first() {
         let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
-        assert_eq!(
-            month_start(at(1_709_251_199)),
-            at(1_706_745_600),
-            "29 February 2024"
-        );
-        assert_eq!(
-            month_start(at(1_709_251_200)),
-            at(1_709_251_200),
-            "1 March 2024"
-        );
+        assert_eq!(month_start(at(1_709_251_199)), at(1_706_745_600), "29 February 2024");
+        assert_eq!(month_start(at(1_709_251_200)), at(1_709_251_200), "1 March 2024");
     }
 
     proptest! {

@@ -89,10 +89,7 @@ pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// The value of a property in a property string; of several the last.
 pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    pairs(text)
-        .filter(|(key, _)| *key == name)
-        .last()
-        .map(|(_, value)| value)
+    pairs(text).filter(|(key, _)| *key == name).last().map(|(_, value)| value)
 }
 
 /// Appends a pair to a property string, ending the last pair first if its end was left out.
@@ -125,10 +122,7 @@ impl Properties {
 
     /// The value of a property.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a property that holds a number.
@@ -153,9 +147,7 @@ impl Properties {
 
     /// The pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// How many there are.
@@ -172,8 +164,7 @@ impl Properties {
     pub fn encode(&self) -> String {
         let mut text =
             String::with_capacity(self.0.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
-        self.iter()
-            .for_each(|(name, value)| append(&mut text, name, value));
+        self.iter().for_each(|(name, value)| append(&mut text, name, value));
         text
     }
 }
@@ -187,9 +178,7 @@ impl fmt::Debug for Properties {
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut properties = Properties::new();
-        pairs
-            .into_iter()
-            .for_each(|(name, value)| properties.set(name, value));
+        pairs.into_iter().for_each(|(name, value)| properties.set(name, value));
         properties
     }
 }
@@ -201,14 +190,8 @@ mod tests {
 
     #[test]
     fn reads_as_java_does() {
-        for text in [
-            "KEYS\u{1}k1\u{2}TAGS\u{1}TagA\u{2}",
-            "KEYS\u{1}k1\u{2}TAGS\u{1}TagA",
-        ] {
-            assert_eq!(
-                pairs(text).collect::<Vec<_>>(),
-                [("KEYS", "k1"), ("TAGS", "TagA")]
-            );
+        for text in ["KEYS\u{1}k1\u{2}TAGS\u{1}TagA\u{2}", "KEYS\u{1}k1\u{2}TAGS\u{1}TagA"] {
+            assert_eq!(pairs(text).collect::<Vec<_>>(), [("KEYS", "k1"), ("TAGS", "TagA")]);
         }
         assert_eq!(
             pairs("\u{2}a\u{2}b\u{1}\u{2}\u{1}c\u{2}d\u{1}e\u{1}f\u{2}").collect::<Vec<_>>(),

@@ -86,20 +86,15 @@ impl<'a> RecordView<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let available = bytes.len();
         if available < MIN_LENGTH {
-            return Err(RecordError::Truncated {
-                needed: MIN_LENGTH,
-                available,
-            });
+            return Err(RecordError::Truncated { needed: MIN_LENGTH, available });
         }
         let magic = int(bytes, 4);
         if magic != MAGIC_V1 && magic != MAGIC_V2 {
             return Err(RecordError::Magic(magic));
         }
         let total = int(bytes, 0) as u32 as usize;
-        let bytes = bytes.get(..total).ok_or(RecordError::Truncated {
-            needed: total,
-            available,
-        })?;
+        let bytes =
+            bytes.get(..total).ok_or(RecordError::Truncated { needed: total, available })?;
         RecordView::sections(bytes, magic).ok_or(RecordError::Lengths { total })
     }
 
@@ -117,12 +112,7 @@ impl<'a> RecordView<'a> {
         };
         let properties = topic + topic_length + 2;
         let end = properties + short(bytes, topic + topic_length)?;
-        (end == bytes.len()).then_some(RecordView {
-            bytes,
-            body,
-            topic,
-            properties,
-        })
+        (end == bytes.len()).then_some(RecordView { bytes, body, topic, properties })
     }
 
     /// Checks the body against the record's checksum.
@@ -223,9 +213,7 @@ impl<'a> RecordView<'a> {
 }
 
 fn short(bytes: &[u8], at: usize) -> Option<usize> {
-    Some(usize::from(u16::from_be_bytes(
-        bytes.get(at..at + 2)?.try_into().ok()?,
-    )))
+    Some(usize::from(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?)))
 }
 
 fn host_length(v6: bool) -> usize {
@@ -297,10 +285,9 @@ pub struct NewRecord<'a> {
 pub fn encode(out: &mut Vec<u8>, record: &NewRecord<'_>) {
     let v2 = record.topic.len() > 127;
     let mut sys_flag = record.sys_flag & !(message::BORN_HOST_V6 | message::STORE_HOST_V6);
-    for (host, bit) in [
-        (record.born_host, message::BORN_HOST_V6),
-        (record.store_host, message::STORE_HOST_V6),
-    ] {
+    for (host, bit) in
+        [(record.born_host, message::BORN_HOST_V6), (record.store_host, message::STORE_HOST_V6)]
+    {
         if host.is_ipv6() {
             sys_flag |= bit;
         }
@@ -477,21 +464,12 @@ mod tests {
         encode(&mut out, &sample());
         assert!(matches!(
             RecordView::parse(&out[..100]),
-            Err(RecordError::Truncated {
-                needed: 115,
-                available: 100
-            })
+            Err(RecordError::Truncated { needed: 115, available: 100 })
         ));
-        assert!(matches!(
-            RecordView::parse(&[0; 200]),
-            Err(RecordError::Magic(0))
-        ));
+        assert!(matches!(RecordView::parse(&[0; 200]), Err(RecordError::Magic(0))));
         let mut longer = out.clone();
         longer[87] = 200;
-        assert!(matches!(
-            RecordView::parse(&longer),
-            Err(RecordError::Lengths { total: 115 })
-        ));
+        assert!(matches!(RecordView::parse(&longer), Err(RecordError::Lengths { total: 115 })));
         let body_at = 88;
         out[body_at] ^= 1;
         let record = RecordView::parse(&out).unwrap();
@@ -534,12 +512,7 @@ mod tests {
             properties: &message.properties.encode(),
         };
         encode(&mut out, &record);
-        place(
-            &mut out,
-            message.queue_offset,
-            message.physical_offset,
-            message.store_timestamp,
-        );
+        place(&mut out, message.queue_offset, message.physical_offset, message.store_timestamp);
         out
     }
 

@@ -3,13 +3,9 @@
 /// Java's `String.hashCode`: over UTF-16 code units, wrapping in 32 bits.
 pub fn java_string_hash(text: &str) -> i32 {
     if text.is_ascii() {
-        return text.bytes().fold(0, |hash: i32, b| {
-            hash.wrapping_mul(31).wrapping_add(b.into())
-        });
+        return text.bytes().fold(0, |hash: i32, b| hash.wrapping_mul(31).wrapping_add(b.into()));
     }
-    text.encode_utf16().fold(0, |hash: i32, unit| {
-        hash.wrapping_mul(31).wrapping_add(unit.into())
-    })
+    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
 }
 
 /// The code that a consume queue entry holds for these tags.

@@ -63,33 +63,24 @@ pub(crate) struct IndexProgress {
 impl Background {
     pub(crate) fn start(inner: Arc<Inner>) -> Self {
         let mut threads = Vec::new();
-        for (name, work) in [
-            ("ferromq-queues", write_queues as fn(&Inner)),
-            ("ferromq-index", follow_log),
-        ] {
+        for (name, work) in
+            [("ferromq-queues", write_queues as fn(&Inner)), ("ferromq-index", follow_log)]
+        {
             let task = inner.clone();
-            let spawned = std::thread::Builder::new()
-                .name(name.into())
-                .spawn(move || work(&task));
+            let spawned = std::thread::Builder::new().name(name.into()).spawn(move || work(&task));
             match spawned {
                 Ok(thread) => threads.push(thread),
                 Err(error) => inner.health.fail(format!("no thread {name}: {error}")),
             }
         }
-        Background {
-            inner,
-            threads: Mutex::new(threads),
-        }
+        Background { inner, threads: Mutex::new(threads) }
     }
 
     /// Finishes the work and ends the threads.
     pub(crate) fn stop(&self) {
         self.inner.queue_bell.stop();
         self.inner.index_bell.stop();
-        self.threads
-            .lock()
-            .drain(..)
-            .for_each(|thread| drop(thread.join()));
+        self.threads.lock().drain(..).for_each(|thread| drop(thread.join()));
     }
 }
 
@@ -106,9 +97,7 @@ fn write_queues(inner: &Inner) {
         match write_and_sync(inner, sync) {
             Ok(true) => {}
             Ok(false) => inner.queue_bell.ring(),
-            Err(error) => inner
-                .health
-                .fail(format!("consume queues cannot be written: {error}")),
+            Err(error) => inner.health.fail(format!("consume queues cannot be written: {error}")),
         }
         if stopped {
             return;
@@ -137,9 +126,7 @@ fn follow_log(inner: &Inner) {
     loop {
         let stopped = inner.index_bell.wait(INDEX_PAUSE);
         if let Err(error) = enter_keys(inner) {
-            inner
-                .health
-                .fail(format!("the index cannot be written: {error}"));
+            inner.health.fail(format!("the index cannot be written: {error}"));
             return;
         }
         if stopped {
@@ -151,18 +138,12 @@ fn follow_log(inner: &Inner) {
 /// Enters the keys of every record up to the end of the log.
 fn enter_keys(inner: &Inner) -> Result<(), crate::StoreError> {
     let progress = &inner.index_progress;
-    let mut position = progress
-        .position
-        .load(Ordering::Acquire)
-        .max(inner.log.start());
+    let mut position = progress.position.load(Ordering::Acquire).max(inner.log.start());
     while position < inner.log.end() {
         let next = inner.log.visit(position, false, |step| match step {
             Step::Record(record) => {
                 let next = position + record.bytes().len() as i64;
-                inner
-                    .index
-                    .enter(&record)
-                    .map(|filled| (Some(next), filled))
+                inner.index.enter(&record).map(|filled| (Some(next), filled))
             }
             Step::Blank(next) => Ok((Some(next), None)),
             Step::End(_) => Ok((None, None)),

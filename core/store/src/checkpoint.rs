@@ -36,9 +36,7 @@ impl Checkpoint {
             Err(error) => return Err(StoreError::file("read", path)(error)),
         };
         let field = |index: usize| {
-            let bytes = bytes
-                .get(index * 8..index * 8 + 8)
-                .and_then(|b| b.try_into().ok());
+            let bytes = bytes.get(index * 8..index * 8 + 8).and_then(|b| b.try_into().ok());
             bytes.map_or(0, i64::from_be_bytes)
         };
         Ok(Checkpoint {

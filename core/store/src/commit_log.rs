@@ -75,10 +75,7 @@ impl NewRecords {
     pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode) {
         let start = self.bytes.len();
         record::encode(&mut self.bytes, record);
-        self.parts.push(Part {
-            length: self.bytes.len() - start,
-            tags,
-        });
+        self.parts.push(Part { length: self.bytes.len() - start, tags });
     }
 
     /// How many records there are.
@@ -132,9 +129,7 @@ pub(crate) struct CommitLog {
 }
 
 pub(crate) fn now_ms() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 impl CommitLog {
@@ -142,22 +137,15 @@ impl CommitLog {
     /// written to their ends.
     pub(crate) fn open(disk: Arc<dyn Disk>, config: &StoreConfig) -> Result<Self, StoreError> {
         let directory = config.commit_log_directory();
-        disk.create_directory(&directory)
-            .map_err(StoreError::file("create", &directory))?;
+        disk.create_directory(&directory).map_err(StoreError::file("create", &directory))?;
         let size = config.mapped_file_size_commit_log;
         let files =
             segment_files::list(&*disk, &directory, size as u64, "mappedFileSizeCommitLog")?;
         let mut segments = Vec::with_capacity(files.len());
         for (base, entry) in files {
             let path = entry.path;
-            let file = disk
-                .open_segment(&path)
-                .map_err(StoreError::file("open", &path))?;
-            segments.push(LogSegment {
-                base,
-                path,
-                file: file.into(),
-            });
+            let file = disk.open_segment(&path).map_err(StoreError::file("open", &path))?;
+            segments.push(LogSegment { base, path, file: file.into() });
         }
         let end = segments.last().map_or(0, |last| last.base + size);
         let preparer = Preparer::start(disk.clone(), directory.clone(), size as u64);
@@ -166,11 +154,7 @@ impl CommitLog {
             directory,
             size,
             segments: ArcSwap::from_pointee(segments),
-            writer: Mutex::new(Writer {
-                segment: None,
-                position: end,
-                asked_for_next: false,
-            }),
+            writer: Mutex::new(Writer { segment: None, position: end, asked_for_next: false }),
             end: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
             preparer,
@@ -196,21 +180,13 @@ impl CommitLog {
                 drop(segment.file);
                 let failed = StoreError::file("open", &segment.path);
                 let mut file = self.disk.open_segment(&segment.path).map_err(failed)?;
-                file.truncate(within)
-                    .map_err(StoreError::file("truncate", &segment.path))?;
+                file.truncate(within).map_err(StoreError::file("truncate", &segment.path))?;
                 segment.file = file.into();
             }
             kept.push(segment);
         }
-        let last = kept
-            .last()
-            .filter(|last| end < last.base + self.size)
-            .cloned();
-        *self.writer.get_mut() = Writer {
-            segment: last,
-            position: end,
-            asked_for_next: false,
-        };
+        let last = kept.last().filter(|last| end < last.base + self.size).cloned();
+        *self.writer.get_mut() = Writer { segment: last, position: end, asked_for_next: false };
         self.segments.store(Arc::new(kept));
         self.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
@@ -247,12 +223,7 @@ impl CommitLog {
         let mut at = 0;
         for (index, part) in records.parts.iter().enumerate() {
             let bytes = &mut records.bytes[at..at + part.length];
-            record::place(
-                bytes,
-                queue_offset + index as i64,
-                start + at as i64,
-                timestamp,
-            );
+            record::place(bytes, queue_offset + index as i64, start + at as i64, timestamp);
             at += part.length;
         }
         let within = (start - base) as usize;
@@ -260,11 +231,7 @@ impl CommitLog {
         file.publish(within + length);
         writer.position = start + length as i64;
         self.end.store(writer.position, Ordering::Release);
-        Ok(Placed {
-            start,
-            end: writer.position,
-            timestamp,
-        })
+        Ok(Placed { start, end: writer.position, timestamp })
     }
 
     fn room_for(
@@ -303,19 +270,11 @@ impl CommitLog {
             full.file.publish(self.size as usize);
         }
         let path = segment_files::path(&self.directory, base);
-        let segment = LogSegment {
-            base,
-            path,
-            file: file.clone(),
-        };
+        let segment = LogSegment { base, path, file: file.clone() };
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
-        *writer = Writer {
-            segment: Some(segment),
-            position: base,
-            asked_for_next: false,
-        };
+        *writer = Writer { segment: Some(segment), position: base, asked_for_next: false };
         self.end.store(base, Ordering::Release);
         Ok((base, file))
     }
@@ -354,10 +313,7 @@ impl CommitLog {
         if range.end > segment.file.published() {
             return None;
         }
-        Some(Bytes::from_owner(SegmentSlice {
-            file: segment.file.clone(),
-            range,
-        }))
+        Some(Bytes::from_owner(SegmentSlice { file: segment.file.clone(), range }))
     }
 
     /// Looks at the record at `offset`, checking its checksum if `verify`.
@@ -376,12 +332,7 @@ impl CommitLog {
         if start >= end {
             return visit(Step::End("end of the log"));
         }
-        visit(step(
-            segment.file.slice(start..end),
-            offset,
-            segment.base + self.size,
-            verify,
-        ))
+        visit(step(segment.file.slice(start..end), offset, segment.base + self.size, verify))
     }
 
     /// Writes everything up to the present end to disk.
@@ -407,9 +358,7 @@ impl CommitLog {
         }
         let first = segments.remove(0);
         self.segments.store(Arc::new(segments));
-        self.disk
-            .remove(&first.path)
-            .map_err(StoreError::file("remove", &first.path))?;
+        self.disk.remove(&first.path).map_err(StoreError::file("remove", &first.path))?;
         Ok(true)
     }
 

@@ -82,10 +82,7 @@ ferromq_model::config_table! {
 impl StoreConfig {
     /// Settings for a data directory.
     pub fn for_directory(root: impl Into<String>) -> Self {
-        StoreConfig {
-            store_path_root_dir: root.into(),
-            ..StoreConfig::default()
-        }
+        StoreConfig { store_path_root_dir: root.into(), ..StoreConfig::default() }
     }
 
     /// The data directory.
@@ -116,10 +113,7 @@ impl StoreConfig {
 
     /// The delay of each level, from level 1; words that are no delay are left out.
     pub fn delay_levels(&self) -> Vec<Duration> {
-        self.message_delay_level
-            .split_whitespace()
-            .filter_map(parse_delay)
-            .collect()
+        self.message_delay_level.split_whitespace().filter_map(parse_delay).collect()
     }
 }
 

@@ -63,11 +63,7 @@ impl StoreError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| StoreError::File {
-            action,
-            path,
-            source,
-        }
+        move |source| StoreError::File { action, path, source }
     }
 }
 

@@ -63,20 +63,12 @@ impl Flusher {
             let shared = shared.clone();
             move || shared.run()
         };
-        let thread = std::thread::Builder::new()
-            .name("ferromq-flush".into())
-            .spawn(run);
+        let thread = std::thread::Builder::new().name("ferromq-flush".into()).spawn(run);
         if let Err(error) = &thread {
-            shared
-                .health
-                .fail(format!("no thread to flush the commit log: {error}"));
+            shared.health.fail(format!("no thread to flush the commit log: {error}"));
         }
         let timeout = Duration::from_millis(config.sync_flush_timeout);
-        Flusher {
-            shared,
-            timeout,
-            thread: Mutex::new(thread.ok()),
-        }
+        Flusher { shared, timeout, thread: Mutex::new(thread.ok()) }
     }
 
     /// Something was appended.
@@ -97,11 +89,7 @@ impl Flusher {
         if self.shared.health.failed() {
             return callback(FlushOutcome::Failed);
         }
-        let waiter = Waiter {
-            position,
-            deadline: Instant::now() + self.timeout,
-            callback,
-        };
+        let waiter = Waiter { position, deadline: Instant::now() + self.timeout, callback };
         {
             let mut state = self.shared.state.lock();
             if !state.stopped {
@@ -135,8 +123,7 @@ impl Shared {
             if behind > 0 && due && !self.health.failed() {
                 last_sync = Instant::now();
                 if let Err(error) = self.log.sync() {
-                    self.health
-                        .fail(format!("the commit log cannot be synced: {error}"));
+                    self.health.fail(format!("the commit log cannot be synced: {error}"));
                 }
             } else if behind > 0 {
                 self.dirty.store(true, Ordering::Release);
@@ -183,8 +170,6 @@ impl Shared {
 
     fn answer_all(&self, outcome: FlushOutcome) {
         let waiters = std::mem::take(&mut self.state.lock().waiters);
-        waiters
-            .into_iter()
-            .for_each(|waiter| (waiter.callback)(outcome));
+        waiters.into_iter().for_each(|waiter| (waiter.callback)(outcome));
     }
 }

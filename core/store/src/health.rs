@@ -35,10 +35,7 @@ impl Health {
     /// A failure after which nothing may be promised any more, until a restart has looked at what
     /// is on disk.
     pub(crate) fn fail(&self, reason: String) {
-        tracing::error!(
-            reason,
-            "the store takes no more messages; check the disk, then restart"
-        );
+        tracing::error!(reason, "the store takes no more messages; check the disk, then restart");
         self.failure.lock().get_or_insert(reason);
         self.flags.fetch_or(FAILED, Ordering::AcqRel);
     }

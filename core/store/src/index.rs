@@ -61,16 +61,11 @@ impl IndexFile {
         let newest = self.words.load(slot);
         let previous = if newest > number { 0 } else { newest };
         let begin = self.long(BEGIN_TIME);
-        let seconds = if begin <= 0 {
-            0
-        } else {
-            (timestamp - begin) / 1000
-        };
+        let seconds = if begin <= 0 { 0 } else { (timestamp - begin) / 1000 };
         let entry = self.entry(number);
         self.words.store(entry, hash);
         self.set_long(entry + 1, offset);
-        self.words
-            .store(entry + 3, seconds.clamp(0, i64::from(i32::MAX)) as u32);
+        self.words.store(entry + 3, seconds.clamp(0, i64::from(i32::MAX)) as u32);
         self.words.store(entry + 4, previous);
         self.words.store(slot, number);
         if number <= 1 {
@@ -78,8 +73,7 @@ impl IndexFile {
             self.set_long(BEGIN_TIME, timestamp);
         }
         if previous == 0 {
-            self.words
-                .store(SLOT_COUNT, self.words.load(SLOT_COUNT) + 1);
+            self.words.store(SLOT_COUNT, self.words.load(SLOT_COUNT) + 1);
         }
         self.words.store(NEXT_ENTRY, number + 1);
         self.set_long(END_OFFSET, offset);
@@ -136,10 +130,7 @@ impl Index {
         let (slots, entries) = (config.max_hash_slot_num as u32, config.max_index_num as u32);
         let length = (HEADER as u64 + u64::from(slots) + u64::from(entries) * ENTRY as u64) * 4;
         let mut files = Vec::new();
-        for entry in disk
-            .list(&directory)
-            .map_err(StoreError::file("list", &directory))?
-        {
+        for entry in disk.list(&directory).map_err(StoreError::file("list", &directory))? {
             let path = entry.path;
             if entry.is_directory || entry.name.parse::<u64>().is_err() {
                 continue;
@@ -147,36 +138,17 @@ impl Index {
             if entry.length != length {
                 let (expected, actual) = (length, entry.length);
                 let setting = "the size given by maxHashSlotNum and maxIndexNum";
-                return Err(StoreError::SegmentSize {
-                    path,
-                    setting,
-                    expected,
-                    actual,
-                });
+                return Err(StoreError::SegmentSize { path, setting, expected, actual });
             }
-            let words = disk
-                .open_words(&path, length)
-                .map_err(StoreError::file("open", &path))?;
-            let file = IndexFile {
-                path,
-                words,
-                slots,
-                entries,
-            };
+            let words = disk.open_words(&path, length).map_err(StoreError::file("open", &path))?;
+            let file = IndexFile { path, words, slots, entries };
             if keep_until.is_some_and(|until| file.long(END_TIME) > until) {
-                disk.remove(&file.path)
-                    .map_err(StoreError::file("remove", &file.path))?;
+                disk.remove(&file.path).map_err(StoreError::file("remove", &file.path))?;
                 continue;
             }
             files.push(Arc::new(file));
         }
-        Ok(Index {
-            disk,
-            directory,
-            slots,
-            entries,
-            files: RwLock::new(files),
-        })
+        Ok(Index { disk, directory, slots, entries, files: RwLock::new(files) })
     }
 
     /// Enters the keys of a record, unless it has been entered already. Returns the end time of a
@@ -187,10 +159,7 @@ impl Index {
         }
         let offset = record.physical_offset();
         let last = self.files.read().last().cloned();
-        if last
-            .as_ref()
-            .is_some_and(|file| file.next() > 1 && offset < file.long(END_OFFSET))
-        {
+        if last.as_ref().is_some_and(|file| file.next() > 1 && offset < file.long(END_OFFSET)) {
             return Ok(None);
         }
         let (topic, timestamp) = (record.topic(), record.store_timestamp());
@@ -203,12 +172,10 @@ impl Index {
             }
         }
         let mut filled = None;
-        for key in unique
-            .into_iter()
-            .chain(keys.split(' ').filter(|key| !key.is_empty()))
-        {
-            let file = match self.files.read().last().filter(|file| !file.is_full()) {
-                Some(file) => file.clone(),
+        for key in unique.into_iter().chain(keys.split(' ').filter(|key| !key.is_empty())) {
+            let last = self.files.read().last().filter(|file| !file.is_full()).cloned();
+            let file = match last {
+                Some(file) => file,
                 None => {
                     filled = self.close_last()?.or(filled);
                     self.next_file()?
@@ -223,18 +190,14 @@ impl Index {
         let Some(last) = self.files.read().last().cloned() else {
             return Ok(None);
         };
-        last.words
-            .sync()
-            .map_err(StoreError::file("sync", &last.path))?;
+        last.words.sync().map_err(StoreError::file("sync", &last.path))?;
         Ok(Some(last.long(END_TIME)))
     }
 
     /// A new file, whose header goes on where the last one ended.
     fn next_file(&self) -> Result<Arc<IndexFile>, StoreError> {
         let create = StoreError::file("create", &self.directory);
-        self.disk
-            .create_directory(&self.directory)
-            .map_err(create)?;
+        self.disk.create_directory(&self.directory).map_err(create)?;
         let length =
             (HEADER as u64 + u64::from(self.slots) + u64::from(self.entries) * ENTRY as u64) * 4;
         let mut files = self.files.write();
@@ -247,12 +210,7 @@ impl Index {
         let path = self.directory.join(name);
         let opened = self.disk.open_words(&path, length);
         let words = opened.map_err(StoreError::file("create", &path))?;
-        let file = IndexFile {
-            path,
-            words,
-            slots: self.slots,
-            entries: self.entries,
-        };
+        let file = IndexFile { path, words, slots: self.slots, entries: self.entries };
         file.words.store(NEXT_ENTRY, 1);
         if let Some(last) = files.last() {
             for (begin, end) in [(BEGIN_TIME, END_TIME), (BEGIN_OFFSET, END_OFFSET)] {
@@ -290,10 +248,7 @@ impl Index {
 
     /// When and up to which physical offset keys were last entered.
     pub(crate) fn last_update(&self) -> (i64, i64) {
-        self.files
-            .read()
-            .last()
-            .map_or((0, 0), |last| (last.long(END_TIME), last.long(END_OFFSET)))
+        self.files.read().last().map_or((0, 0), |last| (last.long(END_TIME), last.long(END_OFFSET)))
     }
 
     /// Removes files all of whose records are gone; the last stays.
@@ -301,9 +256,7 @@ impl Index {
         let mut files = self.files.write();
         while files.len() > 1 && files[0].long(END_OFFSET) < log_start {
             let first = files.remove(0);
-            self.disk
-                .remove(&first.path)
-                .map_err(StoreError::file("remove", &first.path))?;
+            self.disk.remove(&first.path).map_err(StoreError::file("remove", &first.path))?;
         }
         Ok(())
     }
@@ -312,10 +265,7 @@ impl Index {
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let files = self.files.read();
         match files.last() {
-            Some(last) => last
-                .words
-                .sync()
-                .map_err(StoreError::file("sync", &last.path)),
+            Some(last) => last.words.sync().map_err(StoreError::file("sync", &last.path)),
             None => Ok(()),
         }
     }
@@ -323,7 +273,5 @@ impl Index {
 
 /// The local time in 17 digits.
 fn time_name() -> String {
-    jiff::ZonedDateTime::now()
-        .strftime("%Y%m%d%H%M%S%3f")
-        .to_string()
+    jiff::ZonedDateTime::now().strftime("%Y%m%d%H%M%S%3f").to_string()
 }

@@ -24,16 +24,10 @@ impl DirectoryLock {
     /// Takes the lock without waiting.
     pub(crate) fn take(root: &Path) -> Result<Self, StoreError> {
         let path = root.join("lock");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(StoreError::file("open", &path))?;
-        let path = path
-            .canonicalize()
-            .map_err(StoreError::file("open", &path))?;
+        let path = path.canonicalize().map_err(StoreError::file("open", &path))?;
         if !IN_USE.lock().get_or_insert_default().insert(path.clone()) {
             let pid = i32::try_from(std::process::id()).ok();
             return Err(StoreError::Locked { path, pid });
@@ -43,8 +37,7 @@ impl DirectoryLock {
             IN_USE.lock().get_or_insert_default().remove(&path);
             return Err(StoreError::Locked { path, pid });
         }
-        file.write_all(b"lock")
-            .map_err(StoreError::file("write", &path))?;
+        file.write_all(b"lock").map_err(StoreError::file("write", &path))?;
         Ok(DirectoryLock { path, _file: file })
     }
 }
@@ -63,10 +56,6 @@ fn holder(file: &File) -> Option<i32> {
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let here = words.get(5)?.rsplit(':').next()?.parse() == Ok(inode);
-        if here {
-            words.get(4)?.parse().ok()
-        } else {
-            None
-        }
+        if here { words.get(4)?.parse().ok() } else { None }
     })
 }

@@ -65,10 +65,7 @@ impl Segment for MappedSegment {
 
     fn publish(&self, end: usize) {
         let _writing = self.writing.lock();
-        assert!(
-            end >= self.published() && end <= self.length(),
-            "publish outside the free part"
-        );
+        assert!(end >= self.published() && end <= self.length(), "publish outside the free part");
         self.published.store(end, Ordering::Release);
     }
 
@@ -113,9 +110,7 @@ pub(crate) struct MappedWords {
 impl MappedWords {
     /// Maps all of `file`, whose space must be reserved.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        Ok(MappedWords {
-            map: MmapRaw::map_raw(file)?,
-        })
+        Ok(MappedWords { map: MmapRaw::map_raw(file)? })
     }
 
     fn word(&self, index: usize) -> &AtomicU32 {

@@ -149,11 +149,7 @@ impl Disk for OsDisk {
         let used = stat.f_blocks.saturating_sub(stat.f_bfree) as f64;
         let all = used + stat.f_bavail as f64;
         // Rounded up to a whole percent, as the reference does.
-        Ok(if all > 0.0 {
-            (100.0 * used / all).ceil() / 100.0
-        } else {
-            0.0
-        })
+        Ok(if all > 0.0 { (100.0 * used / all).ceil() / 100.0 } else { 0.0 })
     }
 }
 

@@ -15,6 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Default)]
 struct State {
     wanted: Option<i64>,
+    making: Option<i64>,
     ready: Option<(i64, Result<Box<dyn Segment>, String>)>,
     stopped: bool,
 }
@@ -33,36 +34,24 @@ pub(crate) struct Preparer {
 
 impl Preparer {
     pub(crate) fn start(disk: Arc<dyn Disk>, directory: PathBuf, size: u64) -> Self {
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let work = {
             let (disk, directory, shared) = (disk.clone(), directory.clone(), shared.clone());
             move || prepare(&*disk, &directory, size, &shared)
         };
-        let thread = std::thread::Builder::new()
-            .name("ferromq-segments".into())
-            .spawn(work);
+        let thread = std::thread::Builder::new().name("ferromq-segments".into()).spawn(work);
         if let Err(error) = &thread {
             tracing::error!(%error, "no thread to prepare commit log segments");
         }
-        Preparer {
-            disk,
-            directory,
-            shared,
-            thread: Mutex::new(thread.ok()),
-        }
+        Preparer { disk, directory, shared, thread: Mutex::new(thread.ok()) }
     }
 
     /// Asks for the segment at `base`, without waiting.
     pub(crate) fn ask(&self, base: i64) {
         let mut state = self.shared.state.lock();
-        if state
-            .ready
-            .as_ref()
-            .is_none_or(|(ready, made)| *ready != base || made.is_err())
-        {
+        let ready =
+            state.ready.as_ref().is_some_and(|(ready, made)| *ready == base && made.is_ok());
+        if !ready && state.making != Some(base) {
             state.wanted = Some(base);
             self.shared.changed.notify_all();
         }
@@ -80,16 +69,8 @@ impl Preparer {
             if state.stopped {
                 return Err("the store is closed".to_string());
             }
-            if self
-                .shared
-                .changed
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
-                return Err(format!(
-                    "the disk took longer than {} s",
-                    PATIENCE.as_secs()
-                ));
+            if self.shared.changed.wait_until(&mut state, deadline).timed_out() {
+                return Err(format!("the disk took longer than {} s", PATIENCE.as_secs()));
             }
         }
     }
@@ -118,6 +99,7 @@ fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Sha
                     return;
                 }
                 if let Some(base) = state.wanted.take() {
+                    state.making = Some(base);
                     break base;
                 }
                 shared.changed.wait(&mut state);
@@ -128,7 +110,10 @@ fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Sha
             tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
             format!("cannot create {}: {error}", path.display())
         });
-        shared.state.lock().ready = Some((base, made));
+        let mut state = shared.state.lock();
+        state.making = None;
+        state.ready = Some((base, made));
+        drop(state);
         shared.changed.notify_all();
     }
 }

@@ -29,11 +29,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    const BLANK: Entry = Entry {
-        physical_offset: 0,
-        size: NO_MESSAGE,
-        tags_code: 0,
-    };
+    const BLANK: Entry = Entry { physical_offset: 0, size: NO_MESSAGE, tags_code: 0 };
 
     fn decode(bytes: &[u8]) -> Option<Entry> {
         let (physical, rest) = bytes.split_first_chunk::<8>()?;
@@ -123,15 +119,7 @@ impl Queue {
         file_size: u64,
         log_end_at_start: i64,
     ) -> Self {
-        Queue {
-            topic,
-            id,
-            directory,
-            file_size,
-            log_end_at_start,
-            disk,
-            state: Mutex::new(None),
-        }
+        Queue { topic, id, directory, file_size, log_end_at_start, disk, state: Mutex::new(None) }
     }
 
     /// The topic.
@@ -151,9 +139,7 @@ impl Queue {
             *state = Some(self.load()?);
         }
         // Just filled in; the default is never made.
-        Ok(MutexGuard::map(state, |state| {
-            state.get_or_insert_with(State::empty)
-        }))
+        Ok(MutexGuard::map(state, |state| state.get_or_insert_with(State::empty)))
     }
 
     fn load(&self) -> Result<State, StoreError> {
@@ -166,15 +152,8 @@ impl Queue {
         let (Some((first, _)), Some((last, _))) = (files.first(), files.last()) else {
             return Ok(State::empty());
         };
-        let (start, limit) = (
-            first / ENTRY as i64,
-            (last + self.file_size as i64) / ENTRY as i64,
-        );
-        let mut state = State {
-            in_files: limit,
-            min: start,
-            ..State::empty()
-        };
+        let (start, limit) = (first / ENTRY as i64, (last + self.file_size as i64) / ENTRY as i64);
+        let mut state = State { in_files: limit, min: start, ..State::empty() };
         // Written entries come first, and among them the physical offsets grow.
         let written = self.search(&mut state, start, limit, |entry| entry.is_written())?;
         let kept = self.search(&mut state, start, written, |entry| {
@@ -214,10 +193,7 @@ impl Queue {
     }
 
     fn entry_at(&self, state: &mut State, offset: i64) -> Result<Entry, StoreError> {
-        match usize::try_from(offset - state.in_files)
-            .ok()
-            .and_then(|at| state.tail.get(at))
-        {
+        match usize::try_from(offset - state.in_files).ok().and_then(|at| state.tail.get(at)) {
             Some(entry) => Ok(*entry),
             None => self.entry_in_file(state, offset),
         }
@@ -226,8 +202,7 @@ impl Queue {
     fn entry_in_file(&self, state: &mut State, offset: i64) -> Result<Entry, StoreError> {
         let mut bytes = [0; ENTRY as usize];
         let (file, at) = self.file_of(state, offset)?;
-        file.read_at(&mut bytes, at)
-            .map_err(StoreError::file("read", &self.directory))?;
+        file.read_at(&mut bytes, at).map_err(StoreError::file("read", &self.directory))?;
         Ok(Entry::decode(&bytes).unwrap_or(Entry::BLANK))
     }
 
@@ -243,10 +218,8 @@ impl Queue {
             return Ok((file.clone(), within));
         }
         let path = segment_files::path(&self.directory, base);
-        let file = self
-            .disk
-            .open_file(&path, self.file_size)
-            .map_err(StoreError::file("open", &path))?;
+        let file =
+            self.disk.open_file(&path, self.file_size).map_err(StoreError::file("open", &path))?;
         state.open = Some((base, file.clone()));
         Ok((file, within))
     }
@@ -256,8 +229,7 @@ impl Queue {
         let zeros = vec![0; ENTRY as usize];
         for offset in from..to {
             let (file, at) = self.file_of(state, offset)?;
-            file.write_at(&zeros, at)
-                .map_err(StoreError::file("write", &self.directory))?;
+            file.write_at(&zeros, at).map_err(StoreError::file("write", &self.directory))?;
         }
         Ok(())
     }
@@ -270,9 +242,7 @@ impl Queue {
     /// The offset after the last message whose record ends at or before `log_offset`.
     pub(crate) fn end_within(&self, log_offset: i64) -> Result<i64, StoreError> {
         let state = self.state()?;
-        let within = state
-            .tail
-            .partition_point(|entry| entry.end() <= log_offset);
+        let within = state.tail.partition_point(|entry| entry.end() <= log_offset);
         Ok(state.in_files + within as i64)
     }
 
@@ -301,12 +271,9 @@ impl Queue {
         while left > 0 && offset < state.in_files {
             let (file, at) = self.file_of(&mut state, offset)?;
             let in_this_file = ((self.file_size - at) / ENTRY) as usize;
-            let part = left
-                .min(in_this_file)
-                .min((state.in_files - offset) as usize);
+            let part = left.min(in_this_file).min((state.in_files - offset) as usize);
             let mut bytes = vec![0; part * ENTRY as usize];
-            file.read_at(&mut bytes, at)
-                .map_err(StoreError::file("read", &self.directory))?;
+            file.read_at(&mut bytes, at).map_err(StoreError::file("read", &self.directory))?;
             out.extend(bytes.chunks_exact(ENTRY as usize).filter_map(Entry::decode));
             offset += part as i64;
             left -= part;
@@ -366,18 +333,10 @@ impl Queue {
             let part = ready.min(((self.file_size - at) / ENTRY) as usize);
             // A queue that does not begin at a file's start gets that part filled with entries
             // that stand for no message, as recovery needs written entries to come first.
-            let blanks = if state.starts_within_file {
-                at / ENTRY
-            } else {
-                0
-            };
+            let blanks = if state.starts_within_file { at / ENTRY } else { 0 };
             let mut bytes = Vec::with_capacity((part + blanks as usize) * ENTRY as usize);
             (0..blanks).for_each(|_| Entry::BLANK.encode(&mut bytes));
-            state
-                .tail
-                .iter()
-                .take(part)
-                .for_each(|entry| entry.encode(&mut bytes));
+            state.tail.iter().take(part).for_each(|entry| entry.encode(&mut bytes));
             drop(state);
             file.write_at(&bytes, at - blanks * ENTRY)
                 .map_err(StoreError::file("write", &self.directory))?;
@@ -400,9 +359,7 @@ impl Queue {
             open
         };
         match file {
-            Some((_, file)) => file
-                .sync()
-                .map_err(StoreError::file("sync", &self.directory)),
+            Some((_, file)) => file.sync().map_err(StoreError::file("sync", &self.directory)),
             None => Ok(()),
         }
     }
@@ -430,9 +387,7 @@ impl Queue {
         for (base, entry) in before.iter().filter(|(base, _)| base < last) {
             if (base + self.file_size as i64) / ENTRY as i64 <= min {
                 state.open = None;
-                self.disk
-                    .remove(&entry.path)
-                    .map_err(StoreError::file("remove", &entry.path))?;
+                self.disk.remove(&entry.path).map_err(StoreError::file("remove", &entry.path))?;
             }
         }
         Ok(())

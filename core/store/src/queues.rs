@@ -40,13 +40,8 @@ impl Queues {
     pub(crate) fn get(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         let index = usize::try_from(id).ok()?;
         let known = self.topics.read().get(topic).cloned();
-        let queues = known.unwrap_or_else(|| {
-            self.topics
-                .write()
-                .entry(Arc::from(topic))
-                .or_default()
-                .clone()
-        });
+        let queues = known
+            .unwrap_or_else(|| self.topics.write().entry(Arc::from(topic)).or_default().clone());
         if let Some(Some(queue)) = queues.read().get(index) {
             return Some(queue.clone());
         }
@@ -57,14 +52,7 @@ impl Queues {
         let queue = queues[index].get_or_insert_with(|| {
             let directory = self.directory.join(topic).join(id.to_string());
             let (disk, topic) = (self.disk.clone(), Arc::from(topic));
-            Arc::new(Queue::new(
-                disk,
-                topic,
-                id,
-                directory,
-                self.file_size,
-                self.log_end_at_start,
-            ))
+            Arc::new(Queue::new(disk, topic, id, directory, self.file_size, self.log_end_at_start))
         });
         Some(queue.clone())
     }
@@ -100,10 +88,7 @@ impl Queues {
     pub(crate) fn on_disk(&self) -> Result<Vec<(String, i32)>, StoreError> {
         let list = |path: &PathBuf| self.disk.list(path).map_err(StoreError::file("list", path));
         let mut found = Vec::new();
-        for topic in list(&self.directory)?
-            .iter()
-            .filter(|entry| entry.is_directory)
-        {
+        for topic in list(&self.directory)?.iter().filter(|entry| entry.is_directory) {
             for queue in list(&topic.path)?.iter().filter(|entry| entry.is_directory) {
                 if let Ok(id) = queue.name.parse() {
                     found.push((topic.name.clone(), id));
@@ -127,9 +112,7 @@ impl Queues {
         self.listed.lock().retain(|queue| queue.topic() != topic);
         self.unsynced.lock().retain(|queue| queue.topic() != topic);
         let directory = self.directory.join(topic);
-        self.disk
-            .remove_directory(&directory)
-            .map_err(StoreError::file("remove", &directory))
+        self.disk.remove_directory(&directory).map_err(StoreError::file("remove", &directory))
     }
 
     /// Removes files whose records are all gone from a log that starts at `log_start`.

@@ -132,9 +132,7 @@ pub(crate) fn read(
     'scan: while looked_at < scan {
         entries.clear();
         let from = offset + looked_at as i64;
-        let left = (scan - looked_at)
-            .min((max_offset - from) as usize)
-            .min(step);
+        let left = (scan - looked_at).min((max_offset - from) as usize).min(step);
         queue.entries(from, left, &mut entries)?;
         if entries.is_empty() {
             break;
@@ -218,7 +216,5 @@ impl Gather<'_> {
 /// The store time of an entry's record in ms; `None` when the record is gone.
 pub(crate) fn store_time(log: &CommitLog, entry: &Entry) -> Option<i64> {
     let bytes = log.bytes(entry.physical_offset, usize::try_from(entry.size).ok()?)?;
-    RecordView::parse(&bytes)
-        .ok()
-        .map(|record| record.store_timestamp())
+    RecordView::parse(&bytes).ok().map(|record| record.store_timestamp())
 }

@@ -31,16 +31,12 @@ impl TagsRule {
     /// The delay of a level; levels beyond the last count as the last.
     pub(crate) fn delay_ms(&self, level: i32) -> i64 {
         let index = (level.max(1) as usize - 1).min(self.delays.len().saturating_sub(1));
-        self.delays
-            .get(index)
-            .map_or(1000, |delay| delay.as_millis() as i64)
+        self.delays.get(index).map_or(1000, |delay| delay.as_millis() as i64)
     }
 
     fn of(&self, record: &RecordView<'_>) -> TagsCode {
         if record.topic() == names::SCHEDULE_TOPIC {
-            let level = record
-                .property(key::DELAY)
-                .and_then(|level| level.parse().ok());
+            let level = record.property(key::DELAY).and_then(|level| level.parse().ok());
             if let Some(level) = level.filter(|level: &i32| *level > 0) {
                 return TagsCode::DeliverAfter(self.delay_ms(level));
             }
@@ -72,20 +68,13 @@ pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -
     let usable =
         hint > last.base && log.visit(hint, verify, |step| matches!(step, Step::Record(_)));
     let start = if usable { hint } else { last.base };
-    let mut end = walk(
-        log,
-        start,
-        verify,
-        |_| Ok::<_, std::convert::Infallible>(()),
-    )
-    .unwrap_or(start);
+    let mut end =
+        walk(log, start, verify, |_| Ok::<_, std::convert::Infallible>(())).unwrap_or(start);
     if end == last.base && segments.len() > 1 {
         // Nothing in the last segment: the one before ends with a blank record or unfinished.
         let before = segments[segments.len() - 2].base;
-        end = walk(log, before, verify, |_| {
-            Ok::<_, std::convert::Infallible>(())
-        })
-        .unwrap_or(before);
+        end =
+            walk(log, before, verify, |_| Ok::<_, std::convert::Infallible>(())).unwrap_or(before);
     }
     end
 }
@@ -109,9 +98,7 @@ pub(crate) fn replay(
         })
     };
     let newest = segments.iter().rev().find(|segment| covered(segment.base));
-    let start = newest
-        .or(segments.first())
-        .map_or(0, |segment| segment.base);
+    let start = newest.or(segments.first()).map_or(0, |segment| segment.base);
     walk(log, start, verify, &mut enter)
 }
 

@@ -29,16 +29,11 @@ impl Retention {
             let signal = signal.clone();
             move || run(&inner, &signal)
         };
-        let thread = std::thread::Builder::new()
-            .name("ferromq-retention".into())
-            .spawn(run);
+        let thread = std::thread::Builder::new().name("ferromq-retention".into()).spawn(run);
         if let Err(error) = &thread {
             tracing::error!(%error, "no thread to remove expired messages");
         }
-        Retention {
-            signal,
-            thread: Mutex::new(thread.ok()),
-        }
+        Retention { signal, thread: Mutex::new(thread.ok()) }
     }
 
     pub(crate) fn stop(&self) {
@@ -77,14 +72,8 @@ fn local_hour() -> i8 {
 pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, StoreError> {
     let config = &inner.config;
     let root = config.commit_log_directory();
-    let used = 100.0
-        * inner
-            .disk
-            .used_ratio(&root)
-            .map_err(StoreError::file("examine", &root))?;
-    inner
-        .health
-        .set_disk_full(used > config.disk_space_warning_level_ratio as f64);
+    let used = 100.0 * inner.disk.used_ratio(&root).map_err(StoreError::file("examine", &root))?;
+    inner.health.set_disk_full(used > config.disk_space_warning_level_ratio as f64);
     let by_force =
         config.clean_file_forcibly_enable && used > config.disk_space_clean_forcibly_ratio as f64;
     if !by_force && used <= config.disk_max_used_space_ratio as f64 && !is_hour(config, hour) {
@@ -93,11 +82,7 @@ pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, St
     let removed = remove_segments(inner, now, by_force)?;
     if removed > 0 {
         let start = inner.log.start();
-        tracing::info!(
-            segments = removed,
-            log_start = start,
-            "expired messages removed"
-        );
+        tracing::info!(segments = removed, log_start = start, "expired messages removed");
         inner.queues.remove_expired(start)?;
         inner.index.remove_expired(start)?;
     }
@@ -105,19 +90,13 @@ pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, St
 }
 
 fn is_hour(config: &StoreConfig, hour: i8) -> bool {
-    config
-        .delete_when
-        .split(';')
-        .any(|word| word.trim().parse() == Ok(hour))
+    config.delete_when.split(';').any(|word| word.trim().parse() == Ok(hour))
 }
 
 fn remove_segments(inner: &Inner, now: SystemTime, by_force: bool) -> Result<usize, StoreError> {
     let directory = inner.config.commit_log_directory();
     let kept_for = Duration::from_secs(inner.config.file_reserved_time.max(0) as u64 * 3600);
-    let files = inner
-        .disk
-        .list(&directory)
-        .map_err(StoreError::file("list", &directory))?;
+    let files = inner.disk.list(&directory).map_err(StoreError::file("list", &directory))?;
     let batch = inner.config.delete_file_batch_max as usize;
     let mut removed = 0;
     for segment in inner.log.segments().iter().take(batch) {

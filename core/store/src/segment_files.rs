@@ -17,16 +17,10 @@ pub(crate) fn list(
     size: u64,
     setting: &'static str,
 ) -> Result<Vec<(i64, DirEntry)>, StoreError> {
-    let entries = disk
-        .list(directory)
-        .map_err(StoreError::file("list", directory))?;
-    let mut files: Vec<_> = entries
-        .into_iter()
-        .filter(|entry| !entry.is_directory)
-        .collect();
+    let entries = disk.list(directory).map_err(StoreError::file("list", directory))?;
+    let mut files: Vec<_> = entries.into_iter().filter(|entry| !entry.is_directory).collect();
     if let Some(empty) = files.pop_if(|last| last.length == 0) {
-        disk.remove(&empty.path)
-            .map_err(StoreError::file("remove", &empty.path))?;
+        disk.remove(&empty.path).map_err(StoreError::file("remove", &empty.path))?;
     }
     let mut segments: Vec<(i64, DirEntry)> = Vec::with_capacity(files.len());
     for entry in files {
@@ -35,20 +29,12 @@ pub(crate) fn list(
         };
         if entry.length != size {
             let (path, actual) = (entry.path, entry.length);
-            return Err(StoreError::SegmentSize {
-                path,
-                setting,
-                expected: size,
-                actual,
-            });
+            return Err(StoreError::SegmentSize { path, setting, expected: size, actual });
         }
-        if let Some((before, _)) = segments
-            .last()
-            .filter(|(before, _)| before + size as i64 != offset)
+        if let Some((before, _)) =
+            segments.last().filter(|(before, _)| before + size as i64 != offset)
         {
-            return Err(StoreError::MissingSegment {
-                path: path(directory, before + size as i64),
-            });
+            return Err(StoreError::MissingSegment { path: path(directory, before + size as i64) });
         }
         segments.push((offset, entry));
     }

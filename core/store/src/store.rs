@@ -116,32 +116,19 @@ impl Store {
     /// As [`open`](Self::open), on another disk.
     pub fn open_on(disk: Arc<dyn Disk>, config: StoreConfig) -> Result<Store, StoreError> {
         let root = config.root();
-        disk.create_directory(&root)
-            .map_err(StoreError::file("create", &root))?;
+        disk.create_directory(&root).map_err(StoreError::file("create", &root))?;
         let lock = DirectoryLock::take(&root)?;
         let abort = root.join("abort");
         let unclean = disk.list(&root).map_err(StoreError::file("list", &root))?;
         let unclean = unclean.iter().any(|entry| entry.name == "abort");
         let checkpoint = Checkpoint::load(&*disk, &root)?;
         let mut log = CommitLog::open(disk.clone(), &config)?;
-        let index = Index::open(
-            disk.clone(),
-            &config,
-            unclean.then_some(checkpoint.index_timestamp),
-        )?;
+        let index =
+            Index::open(disk.clone(), &config, unclean.then_some(checkpoint.index_timestamp))?;
         let rule = TagsRule::new(config.delay_levels());
-        let queues = recover(
-            &disk,
-            &config,
-            &mut log,
-            &checkpoint,
-            &index,
-            &rule,
-            unclean,
-        )?;
+        let queues = recover(&disk, &config, &mut log, &checkpoint, &index, &rule, unclean)?;
         let pid = std::process::id().to_string();
-        disk.replace(&abort, pid.as_bytes())
-            .map_err(StoreError::file("write", &abort))?;
+        disk.replace(&abort, pid.as_bytes()).map_err(StoreError::file("write", &abort))?;
         let inner = Arc::new(Inner {
             root,
             disk,
@@ -156,9 +143,7 @@ impl Store {
         });
         let progress = &inner.index_progress;
         progress.position.store(inner.log.end(), Ordering::Release);
-        progress
-            .full_until
-            .store(checkpoint.index_timestamp, Ordering::Release);
+        progress.full_until.store(checkpoint.index_timestamp, Ordering::Release);
         inner.queue_bell.ring();
         Ok(Store {
             rule,
@@ -198,25 +183,17 @@ impl Store {
         }
         let limit = self.inner.config.max_message_size as usize + 65_536;
         if let Some(part) = records.parts.iter().find(|part| part.length > limit) {
-            return Err(AppendError::TooLarge {
-                length: part.length,
-                limit,
-            });
+            return Err(AppendError::TooLarge { length: part.length, limit });
         }
-        let mut state = queue
-            .state()
-            .map_err(|error| AppendError::NotWritable(error.to_string()))?;
+        let mut state =
+            queue.state().map_err(|error| AppendError::NotWritable(error.to_string()))?;
         let queue_offset = state.end();
         let placed = self.inner.log.append(records, queue_offset)?;
         let (mut at, mut first_tags) = (placed.start, None);
         for part in &records.parts {
             let tags_code = part.tags.at(placed.timestamp);
             first_tags.get_or_insert(tags_code);
-            state.push(Entry {
-                physical_offset: at,
-                size: part.length as i32,
-                tags_code,
-            });
+            state.push(Entry { physical_offset: at, size: part.length as i32, tags_code });
             at += part.length as i64;
         }
         let listed = std::mem::replace(&mut state.listed, true);
@@ -249,11 +226,7 @@ impl Store {
 
     /// Up to which physical offset records may be read.
     fn visible(&self) -> i64 {
-        if self.sync_flush() {
-            self.inner.log.flushed()
-        } else {
-            i64::MAX
-        }
+        if self.sync_flush() { self.inner.log.flushed() } else { i64::MAX }
     }
 
     /// Reads messages of a queue from `offset` on whose tags code passes `filter`.
@@ -268,15 +241,7 @@ impl Store {
         filter: &dyn Fn(i64) -> bool,
     ) -> Result<ReadResult, StoreError> {
         let visible = self.visible();
-        read::read(
-            &self.inner.log,
-            queue,
-            offset,
-            limits,
-            &self.transfer,
-            visible,
-            filter,
-        )
+        read::read(&self.inner.log, queue, offset, limits, &self.transfer, visible, filter)
     }
 
     /// Up to `count` entries of a queue from `offset` on.
@@ -353,11 +318,7 @@ impl Store {
         offsets.dedup();
         let of_topic =
             |bytes: &Bytes| RecordView::parse(bytes).is_ok_and(|record| record.topic() == topic);
-        offsets
-            .into_iter()
-            .filter_map(|offset| self.record_at(offset))
-            .filter(of_topic)
-            .collect()
+        offsets.into_iter().filter_map(|offset| self.record_at(offset)).filter(of_topic).collect()
     }
 
     /// When (ms) and up to which physical offset the index was last written.
@@ -423,12 +384,8 @@ impl Store {
     /// Removes files that have expired, as the periodic look in the hour of deletion does. Returns
     /// how many segments went.
     pub fn remove_expired(&self, now: std::time::SystemTime) -> Result<usize, StoreError> {
-        let hour = self
-            .inner
-            .config
-            .delete_when
-            .split(';')
-            .find_map(|word| word.trim().parse().ok());
+        let hour =
+            self.inner.config.delete_when.split(';').find_map(|word| word.trim().parse().ok());
         retention::look(&self.inner, now, hour.unwrap_or(4))
     }
 
@@ -460,14 +417,9 @@ impl Store {
         let mut checkpoint = inner.checkpoint_at(end);
         checkpoint.confirmed_offset = end;
         let path = Checkpoint::path(&inner.root);
-        checkpoint
-            .save(&*inner.disk, &inner.root)
-            .map_err(StoreError::file("write", path))?;
+        checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
         let abort = inner.root.join("abort");
-        inner
-            .disk
-            .remove(&abort)
-            .map_err(StoreError::file("remove", abort))
+        inner.disk.remove(&abort).map_err(StoreError::file("remove", abort))
     }
 }
 

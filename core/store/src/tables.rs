@@ -17,21 +17,18 @@ pub fn backup(path: &Path) -> PathBuf {
 pub fn save(path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let disk = OsDisk;
     if let Some(directory) = path.parent() {
-        disk.create_directory(directory)
-            .map_err(StoreError::file("create", directory))?;
+        disk.create_directory(directory).map_err(StoreError::file("create", directory))?;
     }
     let bak = backup(path);
     match disk.read(path) {
         Ok(before) if !before.is_empty() => {
-            disk.replace(&bak, &before)
-                .map_err(StoreError::file("write", &bak))?;
+            disk.replace(&bak, &before).map_err(StoreError::file("write", &bak))?;
         }
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(StoreError::file("read", path)(error)),
     }
-    disk.replace(path, content)
-        .map_err(StoreError::file("write", path))
+    disk.replace(path, content).map_err(StoreError::file("write", path))
 }
 
 /// Reads a table file with `parse`; if it is missing, empty or damaged, its backup. `None` when
@@ -64,10 +61,7 @@ pub fn load<T, E: std::fmt::Display>(
     }
     match problem {
         None => Ok(None),
-        Some(reason) => Err(StoreError::Table {
-            path: path.to_path_buf(),
-            reason,
-        }),
+        Some(reason) => Err(StoreError::Table { path: path.to_path_buf(), reason }),
     }
 }
 

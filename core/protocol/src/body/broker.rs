@@ -67,10 +67,7 @@ impl Default for SubscriptionGroupConfig {
 impl SubscriptionGroupConfig {
     /// A group with the default settings.
     pub fn new(group: impl Into<String>) -> Self {
-        SubscriptionGroupConfig {
-            group_name: group.into(),
-            ..Default::default()
-        }
+        SubscriptionGroupConfig { group_name: group.into(), ..Default::default() }
     }
 }
 

@@ -142,11 +142,7 @@ impl SubscriptionData {
             return subscription;
         }
         subscription.sub_string = expression.to_string();
-        for tag in expression
-            .split("||")
-            .map(str::trim)
-            .filter(|tag| !tag.is_empty())
-        {
+        for tag in expression.split("||").map(str::trim).filter(|tag| !tag.is_empty()) {
             subscription.tags_set.push(tag.to_string());
             subscription.code_set.push(java_string_hash(tag));
         }
@@ -272,9 +268,6 @@ mod tests {
         let odd = fastjson::from_slice::<ConsumerData>(
             br#"{"consumeFromWhere":"CONSUME_FROM_MAX_OFFSET","groupName":"G"}"#,
         );
-        assert_eq!(
-            odd.unwrap().consume_from_where,
-            ConsumeFromWhere::LastOffset
-        );
+        assert_eq!(odd.unwrap().consume_from_where, ConsumeFromWhere::LastOffset);
     }
 }

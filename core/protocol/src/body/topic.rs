@@ -31,11 +31,7 @@ impl DataVersion {
 
 impl Default for DataVersion {
     fn default() -> Self {
-        DataVersion {
-            counter: 0,
-            state_version: 0,
-            timestamp: 0,
-        }
+        DataVersion { counter: 0, state_version: 0, timestamp: 0 }
     }
 }
 
@@ -161,13 +157,9 @@ impl RegisterBrokerBody {
 
     fn inflate(body: &[u8], with_mappings: bool) -> Result<Self, RegistrationError> {
         let mut plain = Vec::new();
-        let length = ZlibDecoder::new(body)
-            .take(MAX_INFLATED + 1)
-            .read_to_end(&mut plain)?;
+        let length = ZlibDecoder::new(body).take(MAX_INFLATED + 1).read_to_end(&mut plain)?;
         if length as u64 > MAX_INFLATED {
-            return Err(RegistrationError::Malformed(
-                "it expands to more than 64 MiB",
-            ));
+            return Err(RegistrationError::Malformed("it expands to more than 64 MiB"));
         }
         let mut rest = &plain[..];
         let mut table = TopicConfigTable {
@@ -178,9 +170,7 @@ impl RegisterBrokerBody {
             let line = std::str::from_utf8(section(&mut rest)?)
                 .map_err(|_| RegistrationError::Malformed("a topic is not UTF-8"))?;
             let topic = topic_of_line(line)?;
-            table
-                .topic_config_table
-                .insert(topic.topic_name.clone(), topic);
+            table.topic_config_table.insert(topic.topic_name.clone(), topic);
         }
         let filter_server_list = fastjson::from_slice(section(&mut rest)?)?;
         if with_mappings && !rest.is_empty() {
@@ -193,10 +183,7 @@ impl RegisterBrokerBody {
             }
             table.topic_queue_mapping_info_map = Some(mappings);
         }
-        Ok(RegisterBrokerBody {
-            filter_server_list,
-            topic_config_serialize_wrapper: table,
-        })
+        Ok(RegisterBrokerBody { filter_server_list, topic_config_serialize_wrapper: table })
     }
 
     /// The compressed form, with the section for mappings that 5.x writes.
@@ -214,9 +201,7 @@ impl RegisterBrokerBody {
             plain.extend_from_slice(&(section.len() as u32).to_be_bytes());
             plain.extend_from_slice(section);
         };
-        topics
-            .values()
-            .for_each(|topic| put(line_of_topic(topic).as_bytes()));
+        topics.values().for_each(|topic| put(line_of_topic(topic).as_bytes()));
         put(&fastjson::to_vec(&self.filter_server_list));
         let mappings = table.topic_queue_mapping_info_map.iter().flatten();
         plain.extend_from_slice(&(mappings.clone().count() as u32).to_be_bytes());
@@ -232,9 +217,8 @@ impl RegisterBrokerBody {
 }
 
 fn number(rest: &mut &[u8]) -> Result<u32, RegistrationError> {
-    let (number, tail) = rest
-        .split_first_chunk::<4>()
-        .ok_or(RegistrationError::Malformed("it ends early"))?;
+    let (number, tail) =
+        rest.split_first_chunk::<4>().ok_or(RegistrationError::Malformed("it ends early"))?;
     *rest = tail;
     Ok(u32::from_be_bytes(*number))
 }
@@ -300,27 +284,16 @@ mod tests {
     fn compressed_registration_round_trip() {
         let mut body = RegisterBrokerBody::default();
         let table = &mut body.topic_config_serialize_wrapper;
-        table.data_version = DataVersion {
-            counter: 3,
-            state_version: 0,
-            timestamp: 5,
-        };
+        table.data_version = DataVersion { counter: 3, state_version: 0, timestamp: 5 };
         table.topic_queue_mapping_info_map = Some(BTreeMap::new());
         for index in 0..50 {
             let mut topic = TopicConfig::new(format!("Topic-{index}"), index);
-            topic
-                .attributes
-                .insert("message.type".into(), "FIFO".into());
-            table
-                .topic_config_table
-                .insert(topic.topic_name.clone(), topic);
+            topic.attributes.insert("message.type".into(), "FIFO".into());
+            table.topic_config_table.insert(topic.topic_name.clone(), topic);
         }
         let compressed = body.deflate().unwrap();
         assert_eq!(RegisterBrokerBody::decode(&compressed, true).unwrap(), body);
-        assert_eq!(
-            RegisterBrokerBody::decode(&fastjson::to_vec(&body), true).unwrap(),
-            body
-        );
+        assert_eq!(RegisterBrokerBody::decode(&fastjson::to_vec(&body), true).unwrap(), body);
         for cut in [1, 2, 10, compressed.len() / 2] {
             assert!(RegisterBrokerBody::decode(&compressed[..cut], true).is_err());
         }

@@ -1,0 +1,458 @@
+//! The store on the real disk.
+
+use bytes::Bytes;
+use ferromq_protocol::properties::{self, key};
+use ferromq_protocol::record::{NewRecord, StoredMessage, records};
+use ferromq_protocol::tags::tags_code;
+use ferromq_store::*;
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime};
+
+fn config(root: &Path) -> StoreConfig {
+    StoreConfig {
+        mapped_file_size_commit_log: 64 << 10,
+        mapped_file_size_consume_queue: 20 * 64,
+        max_hash_slot_num: 100,
+        max_index_num: 200,
+        ..StoreConfig::for_directory(root.to_str().unwrap())
+    }
+}
+
+fn record<'a>(topic: &'a str, queue_id: i32, body: &'a [u8], properties: &'a str) -> NewRecord<'a> {
+    NewRecord {
+        topic,
+        queue_id,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 1,
+        born_host: "10.0.0.9:50000".parse().unwrap(),
+        store_host: "10.0.0.1:10911".parse().unwrap(),
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        properties,
+    }
+}
+
+fn put_tagged(store: &Store, topic: &str, id: i32, body: &[u8], tag: &str, keys: &str) -> Appended {
+    let mut text = String::new();
+    for (name, value) in [(key::TAGS, tag), (key::KEYS, keys)] {
+        if !value.is_empty() {
+            properties::append(&mut text, name, value);
+        }
+    }
+    let tags = TagsCode::Hash(tags_code(Some(tag).filter(|tag| !tag.is_empty())));
+    let mut records = NewRecords::one(&record(topic, id, body, &text), tags);
+    store.append(&store.queue(topic, id).unwrap(), &mut records).unwrap()
+}
+
+fn put(store: &Store, topic: &str, id: i32, body: &[u8]) -> Appended {
+    put_tagged(store, topic, id, body, "", "")
+}
+
+const ALL: ReadLimits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
+
+fn messages(result: &ReadResult) -> Vec<StoredMessage> {
+    let decode = |chunk: &Bytes| {
+        records(chunk)
+            .map(|record| StoredMessage::decode(chunk, &record.unwrap()).unwrap())
+            .collect::<Vec<_>>()
+    };
+    result.chunks.iter().flat_map(decode).collect()
+}
+
+fn bodies_of(store: &Store, topic: &str, id: i32) -> Vec<Vec<u8>> {
+    let queue = store.queue(topic, id).unwrap();
+    let mut offset = store.min_offset(&queue).unwrap();
+    let mut bodies = Vec::new();
+    loop {
+        let result = store.read(&queue, offset, ALL, &|_| true).unwrap();
+        for (index, message) in messages(&result).into_iter().enumerate() {
+            assert_eq!(message.queue_offset, offset + index as i64);
+            bodies.push(message.body.to_vec());
+        }
+        if result.status != ReadStatus::Found {
+            return bodies;
+        }
+        offset = result.next_offset;
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < end, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn what_is_stored_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    let first = put(&store, "T", 0, b"one");
+    let second = put(&store, "T", 0, b"two");
+    put(&store, "T", 1, b"elsewhere");
+    assert_eq!((first.queue_offset, second.queue_offset), (0, 1));
+    let queue = store.queue("T", 0).unwrap();
+    let result = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    assert_eq!((result.status, result.next_offset, result.max_offset), (ReadStatus::Found, 2, 2));
+    assert_eq!(result.chunks.len(), 1, "neighbours are one slice");
+    let read = messages(&result);
+    assert_eq!(read[1].physical_offset, second.physical_offset);
+    assert_eq!((&read[0].body[..], &read[1].body[..]), (&b"one"[..], &b"two"[..]));
+    assert_eq!(messages(&store.read(&queue, 1, ALL, &|_| true).unwrap()).len(), 1);
+    assert!(store.record_at(second.physical_offset).is_some());
+    assert!(store.record_at(second.physical_offset + 1).is_none());
+}
+
+#[test]
+fn the_edges_of_a_queue() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    let queue = store.queue("T", 0).unwrap();
+    let status = |offset| {
+        let result = store.read(&queue, offset, ALL, &|_| true).unwrap();
+        (result.status, result.next_offset)
+    };
+    assert_eq!(status(0), (ReadStatus::NoMessageInQueue, 0));
+    assert_eq!(status(5), (ReadStatus::NoMessageInQueue, 0));
+    put(&store, "T", 0, b"x");
+    assert_eq!(status(1), (ReadStatus::OffsetOverflowOne, 1));
+    assert_eq!(status(2), (ReadStatus::OffsetOverflowBadly, 1));
+    assert_eq!(status(-1), (ReadStatus::OffsetTooSmall, 0));
+    let none = store.read(&queue, 0, ALL, &|_| false).unwrap();
+    assert_eq!((none.status, none.next_offset), (ReadStatus::NoMatchedMessage, 1));
+    assert!(!directory.path().join("consumequeue/U").exists());
+    assert!(store.queue("T", -1).is_none());
+}
+
+#[test]
+fn filters_and_limits() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    for index in 0..100 {
+        put_tagged(&store, "T", 0, &[index], if index % 10 == 0 { "A" } else { "B" }, "");
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let tagged = |tag: i64| store.read(&queue, 0, ALL, &move |code| code == tag).unwrap();
+    let result = tagged(tags_code(Some("A")));
+    assert_eq!((result.count, result.next_offset), (10, 100));
+    assert_eq!(tagged(tags_code(Some("B"))).count, 32);
+    let few = ReadLimits { max_messages: 32, max_bytes: 150 };
+    assert_eq!(store.read(&queue, 0, few, &|_| true).unwrap().count, 1);
+    let many = ReadLimits { max_messages: 1000, max_bytes: usize::MAX };
+    assert_eq!(store.read(&queue, 0, many, &|_| true).unwrap().count, 32);
+}
+
+#[test]
+fn segments_roll_over_and_everything_survives_a_clean_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let bodies: Vec<Vec<u8>> = (0..300u32).map(|n| vec![n as u8; 500 + n as usize]).collect();
+    let end = {
+        let store = Store::open(config(directory.path())).unwrap();
+        bodies.iter().for_each(|body| _ = put(&store, "T", 3, body));
+        store.close();
+        store.log_end()
+    };
+    assert!(end > 3 * (64 << 10));
+    assert!(!directory.path().join("abort").exists());
+    let store = Store::open(config(directory.path())).unwrap();
+    assert!(directory.path().join("abort").exists());
+    assert_eq!(store.log_end(), end);
+    assert_eq!(bodies_of(&store, "T", 3), bodies);
+    assert_eq!(put(&store, "T", 3, b"next").queue_offset, 300);
+}
+
+/// Copies a directory as it is while the store is in use, which is what a killed process leaves.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_killed_store_recovers_queues_and_index() {
+    let directory = tempfile::tempdir().unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    for index in 0..500u32 {
+        put_tagged(
+            &store,
+            "T",
+            (index % 2) as i32,
+            &index.to_be_bytes(),
+            "A",
+            &format!("k{index}"),
+        );
+    }
+    copy(directory.path(), killed.path());
+    let store = Store::open(config(killed.path())).unwrap();
+    assert_eq!(bodies_of(&store, "T", 0).len(), 250);
+    assert_eq!(bodies_of(&store, "T", 1)[249], 499u32.to_be_bytes());
+    assert_eq!(store.find("T", "k77", 10, 0, i64::MAX).len(), 1);
+    assert_eq!(put(&store, "T", 0, b"x").queue_offset, 250);
+}
+
+#[test]
+fn a_torn_tail_is_cut_off_for_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let (torn, after) = {
+        let store = Store::open(config(directory.path())).unwrap();
+        put(&store, "T", 0, b"whole");
+        let torn = put(&store, "T", 0, b"torn apart");
+        let after = put(&store, "T", 0, b"unreachable");
+        store.close();
+        (torn, after)
+    };
+    std::fs::write(directory.path().join("abort"), "1").unwrap();
+    let segment = directory.path().join("commitlog/00000000000000000000");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[torn.physical_offset as usize + 90] ^= 0xFF;
+    std::fs::write(&segment, bytes).unwrap();
+    for _ in 0..2 {
+        let store = Store::open(config(directory.path())).unwrap();
+        assert_eq!(store.log_end(), torn.physical_offset);
+        assert_eq!(bodies_of(&store, "T", 0), [b"whole"]);
+        assert!(store.record_at(after.physical_offset).is_none());
+    }
+    let store = Store::open(config(directory.path())).unwrap();
+    // A record of the torn one's length must not make the one behind it reappear.
+    assert_eq!(put(&store, "T", 0, b"same length").queue_offset, 1);
+    drop(store);
+    std::fs::write(directory.path().join("abort"), "1").unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    assert_eq!(bodies_of(&store, "T", 0).len(), 2);
+}
+
+#[test]
+fn messages_are_found_by_key_and_by_unique_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    let mut text = String::new();
+    properties::append(&mut text, key::UNIQUE_KEY, "ID1");
+    properties::append(&mut text, key::KEYS, "a b");
+    let mut records = NewRecords::one(&record("T", 0, b"x", &text), TagsCode::Hash(0));
+    store.append(&store.queue("T", 0).unwrap(), &mut records).unwrap();
+    // Enough to fill several index files.
+    for index in 0..1000 {
+        put_tagged(&store, "T", 0, b"y", "", &format!("k{index} common"));
+    }
+    let find = |key: &str, max| store.find("T", key, max, 0, i64::MAX).len();
+    until("the index", || find("k999", 1) == 1);
+    for key in ["ID1", "a", "b", "k0", "k500"] {
+        assert_eq!(find(key, 10), 1, "{key}");
+    }
+    assert_eq!(find("common", 20), 20);
+    assert_eq!(find("nothing", 20), 0);
+    assert_eq!(store.find("U", "a", 10, 0, i64::MAX).len(), 0);
+    assert_eq!(store.find("T", "a", 10, 0, 1000).len(), 0, "stored later");
+    drop(store);
+    let store = Store::open(config(directory.path())).unwrap();
+    assert_eq!(store.find("T", "ID1", 10, 0, i64::MAX).len(), 1);
+    assert!(std::fs::read_dir(directory.path().join("index")).unwrap().count() > 5);
+}
+
+#[test]
+fn offsets_by_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        times.push(put(&store, "T", 0, b"x").store_timestamp);
+        until("the next millisecond", || {
+            put(&store, "other", 0, b"").store_timestamp > *times.last().unwrap() + 2
+        });
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let at = |time, boundary| store.offset_at(&queue, time, boundary).unwrap();
+    for (offset, time) in times.iter().enumerate() {
+        assert_eq!(at(*time, Boundary::Lower), offset as i64);
+        assert_eq!(at(*time, Boundary::Upper), offset as i64);
+        assert_eq!(at(time + 1, Boundary::Lower), offset as i64 + 1);
+        assert_eq!(at(time + 1, Boundary::Upper), offset as i64);
+    }
+    assert_eq!((at(0, Boundary::Lower), at(0, Boundary::Upper)), (0, 0));
+    assert_eq!(at(i64::MAX, Boundary::Lower), 5);
+    assert_eq!(store.store_time(&queue, 3).unwrap(), Some(times[3]));
+    assert_eq!(store.store_time(&queue, 5).unwrap(), None);
+    assert_eq!(store.earliest_store_time(), times[0]);
+}
+
+#[test]
+fn synchronous_flush_shows_messages_only_when_they_are_on_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = StoreConfig { flush_disk_type: "SYNC_FLUSH".into(), ..config(directory.path()) };
+    let store = Store::open(config).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let mut last = 0;
+    for _ in 0..100 {
+        let sender = sender.clone();
+        last = put(&store, "T", 0, b"x").end;
+        store.when_flushed(last, Box::new(move |outcome| _ = sender.send(outcome)));
+    }
+    for _ in 0..100 {
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(10)).unwrap(), FlushOutcome::Flushed);
+    }
+    assert!(store.log_flushed() >= last);
+    assert_eq!(bodies_of(&store, "T", 0).len(), 100);
+}
+
+#[test]
+fn several_records_get_neighbouring_offsets() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    put(&store, "T", 0, b"before");
+    let mut records = NewRecords::new();
+    for body in [b"a", b"b", b"c"] {
+        records.push(&record("T", 0, body, ""), TagsCode::Hash(0));
+    }
+    let appended = store.append(&store.queue("T", 0).unwrap(), &mut records).unwrap();
+    assert_eq!((appended.queue_offset, records.len()), (1, 3));
+    assert_eq!(put(&store, "T", 0, b"after").queue_offset, 4);
+    assert_eq!(bodies_of(&store, "T", 0).concat(), b"beforeabcafter");
+    let mut huge = NewRecords::one(&record("T", 0, &vec![0; 64 << 10], ""), TagsCode::Hash(0));
+    let error = store.append(&store.queue("T", 0).unwrap(), &mut huge).unwrap_err();
+    assert!(matches!(error, AppendError::TooLarge { .. }));
+}
+
+#[test]
+fn expired_segments_go_and_readers_keep_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    for index in 0..1000u32 {
+        put(&store, "T", 0, &vec![index as u8; 500]);
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let held = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    until("the flush", || store.log_flushed() == store.log_end());
+    assert_eq!(store.remove_expired(SystemTime::now()).unwrap(), 0);
+    let later = SystemTime::now() + Duration::from_secs(73 * 3600);
+    let removed = store.remove_expired(later).unwrap();
+    assert!(removed > 5, "{removed}");
+    assert_eq!(messages(&held).len(), 32);
+    let min = store.min_offset(&queue).unwrap();
+    assert!(min > 500 && min < 1000, "{min}");
+    let moved = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    assert_eq!((moved.status, moved.next_offset), (ReadStatus::OffsetTooSmall, min));
+    assert_eq!(messages(&store.read(&queue, min, ALL, &|_| true).unwrap())[0].queue_offset, min);
+    drop((held, moved));
+    drop(store);
+    let store = Store::open(config(directory.path())).unwrap();
+    assert_eq!(store.min_offset(&store.queue("T", 0).unwrap()).unwrap(), min);
+    assert_eq!(store.max_offset(&store.queue("T", 0).unwrap()).unwrap(), 1000);
+}
+
+#[test]
+fn delayed_messages_carry_their_delivery_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let topic = ferromq_model::names::SCHEDULE_TOPIC;
+    let mut text = String::new();
+    properties::append(&mut text, key::DELAY, "3");
+    let stored = {
+        let store = Store::open(config(directory.path())).unwrap();
+        let delay = store.delay_ms(3);
+        let mut records =
+            NewRecords::one(&record(topic, 2, b"x", &text), TagsCode::DeliverAfter(delay));
+        store.append(&store.queue(topic, 2).unwrap(), &mut records).unwrap().store_timestamp
+    };
+    std::fs::remove_dir_all(directory.path().join("consumequeue")).unwrap();
+    std::fs::write(directory.path().join("abort"), "").unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    let entries = store.entries(&store.queue(topic, 2).unwrap(), 0, 10).unwrap();
+    assert_eq!(entries[0].tags_code, stored + 10_000);
+}
+
+#[test]
+fn wrong_directories_get_one_clear_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let open =
+        |config| Store::open(config).err().map(|error| error.to_string()).unwrap_or_default();
+    let store = Store::open(config(directory.path())).unwrap();
+    put(&store, "T", 0, b"x");
+    let text = open(config(directory.path()));
+    assert!(text.contains(&format!("(process {})", std::process::id())), "{text}");
+    drop(store);
+    let other = StoreConfig { mapped_file_size_commit_log: 1 << 20, ..config(directory.path()) };
+    let text = open(other);
+    assert!(text.contains("has 65536 bytes, but mappedFileSizeCommitLog is 1048576"), "{text}");
+    let foreign = directory.path().join("commitlog/notes.txt");
+    std::fs::write(&foreign, "x").unwrap();
+    let text = open(config(directory.path()));
+    assert!(text.contains("notes.txt is no segment"), "{text}");
+    std::fs::remove_file(foreign).unwrap();
+    assert_eq!(open(config(directory.path())), "");
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Put { queue: i32, length: usize },
+    Batch { queue: i32, lengths: Vec<usize> },
+    Restart,
+    Crash,
+}
+
+fn any_action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        12 => (0..3, 0usize..3000).prop_map(|(queue, length)| Action::Put { queue, length }),
+        3 => (0..3, proptest::collection::vec(0usize..500, 1..10)).prop_map(|(queue, lengths)| Action::Batch { queue, lengths }),
+        1 => Just(Action::Restart),
+        1 => Just(Action::Crash),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_store_is_a_list_for_each_queue(actions in proptest::collection::vec(any_action(), 1..60)) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut roots = vec![directory.path().join("0")];
+        let mut store = Some(Store::open(config(&roots[0])).unwrap());
+        let mut model: [Vec<Vec<u8>>; 3] = Default::default();
+        for (index, action) in actions.into_iter().enumerate() {
+            let open = store.as_ref().unwrap();
+            match action {
+                Action::Put { queue, length } => {
+                    let body = vec![index as u8; length];
+                    let appended = put(open, "T", queue, &body);
+                    model[queue as usize].push(body);
+                    prop_assert_eq!(appended.queue_offset + 1, model[queue as usize].len() as i64);
+                }
+                Action::Batch { queue, lengths } => {
+                    let bodies: Vec<_> = lengths.iter().map(|length| vec![index as u8; *length]).collect();
+                    let mut records = NewRecords::new();
+                    for body in &bodies {
+                        records.push(&record("T", queue, body, ""), TagsCode::Hash(0));
+                    }
+                    open.append(&open.queue("T", queue).unwrap(), &mut records).unwrap();
+                    model[queue as usize].extend(bodies);
+                }
+                Action::Restart => {
+                    drop(store.take());
+                    store = Some(Store::open(config(roots.last().unwrap())).unwrap());
+                }
+                Action::Crash => {
+                    let next = directory.path().join(roots.len().to_string());
+                    copy(roots.last().unwrap(), &next);
+                    drop(store.take());
+                    store = Some(Store::open(config(&next)).unwrap());
+                    roots.push(next);
+                }
+            }
+        }
+        let store = store.unwrap();
+        for (queue, bodies) in model.iter().enumerate() {
+            prop_assert_eq!(&bodies_of(&store, "T", queue as i32), bodies);
+        }
+    }
+}
