@@ -1,12 +1,12 @@
 //! How handlers say that they cannot do what was asked.
 
-use crate::tables::TableError;
 use crate::topics::TopicError;
 use ferromq_model::names::NameError;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use ferromq_protocol::fastjson::BodyError;
 use ferromq_protocol::header::HeaderError;
+use ferromq_store::StoreError;
 use std::borrow::Cow;
 
 /// A response code with the remark that goes with it.
@@ -21,10 +21,7 @@ pub(crate) type Answer = Result<Command, Failure>;
 
 impl Failure {
     pub(crate) fn new(code: i32, remark: impl Into<Cow<'static, str>>) -> Self {
-        Failure {
-            code,
-            remark: remark.into(),
-        }
+        Failure { code, remark: remark.into() }
     }
 
     /// The code for whatever has no code of its own.
@@ -66,9 +63,9 @@ impl From<TopicError> for Failure {
     }
 }
 
-impl From<TableError> for Failure {
-    fn from(error: TableError) -> Self {
-        tracing::error!(%error, "a table cannot be saved");
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed an administrator's request");
         Failure::system(error.to_string())
     }
 }

@@ -126,8 +126,6 @@ config_table! {
         force_register: bool = false, "forceRegister";
         /// Whether the table of topics is sent compressed.
         compressed_register: bool = false, "compressedRegister";
-        /// Whether a changed topic is announced by itself in a request of its own code, which name servers before 5.1 do not know.
-        enable_single_topic_register: bool = false, "enableSingleTopicRegister";
 
         /// After how long without a word a connection is closed, in seconds.
         server_channel_max_idle_time_seconds: u64 = 120, "serverChannelMaxIdleTimeSeconds", range(1..=86_400);
@@ -255,11 +253,7 @@ impl BrokerConfig {
     /// Whether a running broker may change `key`.
     pub fn may_change(&self, key: &str) -> bool {
         let fixed = ["brokerConfigPath", "rocketmqHome", "configBlackList"];
-        !fixed.contains(&key)
-            && !self
-                .config_black_list
-                .split(';')
-                .any(|name| name.trim() == key)
+        !fixed.contains(&key) && !self.config_black_list.split(';').any(|name| name.trim() == key)
     }
 
     /// Sets one setting of a broker file. `Ok(false)` when it is known but has no effect here.
@@ -300,10 +294,7 @@ fn local_address() -> IpAddr {
         .filter(usable)
         .collect();
     addresses.sort_by_key(IpAddr::is_ipv6);
-    addresses
-        .first()
-        .copied()
-        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 #[cfg(test)]
@@ -315,10 +306,7 @@ mod tests {
         let config = BrokerConfig::default().complete();
         assert!(!config.broker_name.is_empty() && !config.broker_ip1.is_empty());
         assert_eq!(config.broker_ip2, config.broker_ip1);
-        let fixed = BrokerConfig {
-            broker_ip1: "fd00::1".to_string(),
-            ..BrokerConfig::default()
-        };
+        let fixed = BrokerConfig { broker_ip1: "fd00::1".to_string(), ..BrokerConfig::default() };
         assert_eq!(fixed.complete().client_address(10911), "[fd00::1]:10911");
     }
 
@@ -334,10 +322,7 @@ mod tests {
     #[test]
     fn settings_without_effect_are_known_and_typos_are_not() {
         let mut config = BrokerConfig::default();
-        assert_eq!(
-            config.set_known("sendMessageThreadPoolNums", "64"),
-            Ok(false)
-        );
+        assert_eq!(config.set_known("sendMessageThreadPoolNums", "64"), Ok(false));
         assert_eq!(config.set_known("brokerPermission", "4"), Ok(true));
         assert_eq!(config.broker_permission, 4);
         assert!(config.set_known("brokerPermision", "4").is_err());

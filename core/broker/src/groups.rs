@@ -2,9 +2,10 @@
 
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
-use crate::tables::{TableError, TableFile};
+use crate::tables::TableFile;
 use ferromq_model::{names, perm};
 use ferromq_protocol::body::{DataVersion, SubscriptionGroupConfig, SubscriptionGroupTable};
+use ferromq_store::StoreError;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -26,7 +27,7 @@ pub struct GroupTable {
 
 impl GroupTable {
     /// Reads `subscriptionGroup.json` in `folder` and adds the groups that every broker has.
-    pub fn load(folder: &Path) -> Result<Self, TableError> {
+    pub fn load(folder: &Path) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("subscriptionGroup.json"));
         let stored: SubscriptionGroupTable = file.load()?;
         let table = GroupTable {
@@ -99,11 +100,7 @@ impl GroupTable {
     /// Creates or replaces a group. `false` when it already is what is wanted.
     pub fn put(&self, group: SubscriptionGroupConfig) -> bool {
         let mut groups = self.groups.write();
-        if groups
-            .by_name
-            .get(&group.group_name)
-            .is_some_and(|existing| **existing == group)
-        {
+        if groups.by_name.get(&group.group_name).is_some_and(|existing| **existing == group) {
             return false;
         }
         groups.insert(group);
@@ -187,7 +184,7 @@ impl GroupTable {
     }
 
     /// Writes changes to disk, if there are any. Blocks.
-    pub fn save(&self) -> Result<(), TableError> {
+    pub fn save(&self) -> Result<(), StoreError> {
         self.file.save(|| self.snapshot())
     }
 }
@@ -215,12 +212,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let groups = GroupTable::load(folder.path()).unwrap();
         assert_eq!(groups.names().len(), 8);
-        assert!(
-            groups
-                .get("CID_RMQ_SYS_TRANS")
-                .unwrap()
-                .consume_broadcast_enable
-        );
+        assert!(groups.get("CID_RMQ_SYS_TRANS").unwrap().consume_broadcast_enable);
     }
 
     #[test]
@@ -234,10 +226,7 @@ mod tests {
         assert_eq!(group.retry_max_times, 2);
         assert!(!groups.may_read("G1", "T") && groups.may_read("G1", "U"));
         groups.save().unwrap();
-        assert_eq!(
-            GroupTable::load(folder.path()).unwrap().snapshot(),
-            groups.snapshot()
-        );
+        assert_eq!(GroupTable::load(folder.path()).unwrap().snapshot(), groups.snapshot());
     }
 
     #[test]
@@ -254,10 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let groups = GroupTable::load(folder.path()).unwrap();
         let mut config = BrokerConfig::default();
-        assert_eq!(
-            groups.get_or_create(&config, "G").unwrap().retry_max_times,
-            16
-        );
+        assert_eq!(groups.get_or_create(&config, "G").unwrap().retry_max_times, 16);
         assert!(groups.get_or_create(&config, "no good").is_none());
         config.auto_create_subscription_group = false;
         assert!(groups.get_or_create(&config, "H").is_none());

@@ -11,6 +11,7 @@ use crate::topics::TopicTable;
 use arc_swap::ArcSwap;
 use ferromq_net::Connections;
 use ferromq_protocol::body::DataVersion;
+use ferromq_store::Store;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub(crate) struct Inner {
     pub(crate) config: ArcSwap<BrokerConfig>,
     /// Tells states of the settings apart; locked over a change of them and of their file.
     pub(crate) config_version: Mutex<DataVersion>,
-    pub(crate) log: Arc<dyn Log>,
+    pub(crate) store: Arc<Store>,
     pub(crate) topics: TopicTable,
     pub(crate) groups: GroupTable,
     pub(crate) offsets: ConsumerOffsets,
@@ -36,6 +37,11 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// The stored messages by topic and queue.
+    pub(crate) fn log(&self) -> Log<'_> {
+        Log(&self.store)
+    }
+
     /// The address that clients are told.
     pub(crate) fn address(&self) -> String {
         self.config.load().client_address(self.port)

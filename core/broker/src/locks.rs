@@ -43,10 +43,7 @@ impl QueueLocks {
             }
             Some(lock) if !expired(lock, now) => false,
             _ => {
-                let lock = Lock {
-                    owner: client.to_string(),
-                    renewed: now,
-                };
+                let lock = Lock { owner: client.to_string(), renewed: now };
                 locks.insert(queue.clone(), lock);
                 true
             }
@@ -104,16 +101,8 @@ mod tests {
         let locks = QueueLocks::new();
         assert_eq!(locks.lock("G", "a", queues(&[0, 1]), 0), queues(&[0, 1]));
         assert_eq!(locks.lock("G", "b", queues(&[1, 2]), 1), queues(&[2]));
-        assert_eq!(
-            locks.lock("H", "b", queues(&[1]), 1),
-            queues(&[1]),
-            "another group"
-        );
-        assert_eq!(
-            locks.lock("G", "a", queues(&[1]), 50_000),
-            queues(&[1]),
-            "renewed"
-        );
+        assert_eq!(locks.lock("H", "b", queues(&[1]), 1), queues(&[1]), "another group");
+        assert_eq!(locks.lock("G", "a", queues(&[1]), 50_000), queues(&[1]), "renewed");
         assert_eq!(locks.lock("G", "b", queues(&[0, 1]), 60_000), queues(&[]));
         assert_eq!(locks.lock("G", "b", queues(&[0, 1]), 60_001), queues(&[0]));
         assert_eq!(locks.lock("G", "b", queues(&[1]), 110_001), queues(&[1]));

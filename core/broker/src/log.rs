@@ -1,44 +1,88 @@
-//! What administration reads of the stored messages, and what it deletes.
+//! The store as administration sees it: queues by topic and number, where one that never had a
+//! message is an empty one.
 
-use bytes::Bytes;
+use crate::topics::MAX_QUEUES;
+use ferromq_store::{Boundary, Entry, Queue, Store, StoreError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// Where one message of a queue is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LogEntry {
-    pub(crate) physical_offset: i64,
-    pub(crate) size: i32,
-    pub(crate) tags_code: i64,
-}
+/// A view of the store.
+#[derive(Clone, Copy)]
+pub(crate) struct Log<'a>(pub(crate) &'a Store);
 
-/// The stored messages. Queues that never had a message are empty ones.
-pub(crate) trait Log: Send + Sync {
+type Result<T> = std::result::Result<T, StoreError>;
+
+impl Log<'_> {
+    fn on<T>(
+        &self,
+        topic: &str,
+        queue: i32,
+        absent: T,
+        read: impl FnOnce(&Arc<Queue>) -> Result<T>,
+    ) -> Result<T> {
+        // The store remembers every queue that it is asked about.
+        if queue >= MAX_QUEUES {
+            return Ok(absent);
+        }
+        match self.0.queue(topic, queue) {
+            Some(queue) => read(&queue),
+            None => Ok(absent),
+        }
+    }
+
     /// The offset after the queue's last message.
-    fn max_offset(&self, topic: &str, queue: i32) -> i64;
+    pub(crate) fn max_offset(&self, topic: &str, queue: i32) -> Result<i64> {
+        self.on(topic, queue, 0, |queue| self.0.max_offset(queue))
+    }
+
     /// The offset of the queue's first message.
-    fn min_offset(&self, topic: &str, queue: i32) -> i64;
-    /// The offset of the first message stored at `timestamp` (ms) or later; with `upper`, of the
-    /// last one stored at that time.
-    fn offset_at(&self, topic: &str, queue: i32, timestamp: i64, upper: bool) -> i64;
+    pub(crate) fn min_offset(&self, topic: &str, queue: i32) -> Result<i64> {
+        self.on(topic, queue, 0, |queue| self.0.min_offset(queue))
+    }
+
+    /// The offset of a queue at a time in ms.
+    pub(crate) fn offset_at(
+        &self,
+        topic: &str,
+        queue: i32,
+        time: i64,
+        boundary: Boundary,
+    ) -> Result<i64> {
+        self.on(topic, queue, 0, |queue| self.0.offset_at(queue, time, boundary))
+    }
+
     /// When a message was stored, in ms.
-    fn store_time(&self, topic: &str, queue: i32, offset: i64) -> Option<i64>;
-    /// Whether a message is among those that the machine likely holds in memory.
-    fn in_memory(&self, topic: &str, queue: i32, offset: i64) -> bool;
+    pub(crate) fn store_time(&self, topic: &str, queue: i32, offset: i64) -> Result<Option<i64>> {
+        self.on(topic, queue, None, |queue| self.0.store_time(queue, offset))
+    }
+
     /// Up to `count` entries of a queue from `offset` on.
-    fn entries(&self, topic: &str, queue: i32, offset: i64, count: usize) -> Vec<LogEntry>;
-    /// The message at a physical offset.
-    fn message(&self, physical_offset: i64) -> Option<Bytes>;
-    /// The first physical offset.
-    fn start(&self) -> i64;
-    /// The physical offset after the last message.
-    fn end(&self) -> i64;
-    /// The physical offset up to which everything is on disk.
-    fn flushed(&self) -> i64;
-    /// The part of the disk that is in use, of the log and of the queues.
-    fn disk_used(&self) -> (f64, f64);
-    /// Deletes the queues of a topic.
-    fn delete_topic(&self, topic: &str) -> Result<(), String>;
-    /// Deletes the queues of every topic that is not known.
-    fn delete_unknown_topics(&self, known: &dyn Fn(&str) -> bool) -> Result<(), String>;
-    /// Deletes messages that have expired, and the queue entries that point to none.
-    fn delete_expired(&self) -> Result<(), String>;
+    pub(crate) fn entries(
+        &self,
+        topic: &str,
+        queue: i32,
+        offset: i64,
+        count: usize,
+    ) -> Result<Vec<Entry>> {
+        self.on(topic, queue, Vec::new(), |queue| self.0.entries(queue, offset, count))
+    }
+
+    /// Whether the queue has a message at `offset`, among those that the machine likely holds in
+    /// memory.
+    pub(crate) fn in_memory(&self, topic: &str, queue: i32, offset: i64) -> Result<bool> {
+        let entries = self.entries(topic, queue, offset, 1)?;
+        let entry = entries.first().filter(|entry| entry.is_message());
+        Ok(entry.is_some_and(|entry| self.0.in_memory(entry.physical_offset)))
+    }
+
+    /// Removes the queues of every topic that is not known.
+    pub(crate) fn remove_unknown_topics(&self, known: impl Fn(&str) -> bool) -> Result<()> {
+        let queues = self.0.queues_on_disk()?.into_iter();
+        let topics: BTreeSet<String> = queues.map(|(topic, _)| topic).collect();
+        for topic in topics.iter().filter(|topic| !known(topic)) {
+            tracing::info!(topic, "the queues of a topic that does not exist are removed");
+            self.0.remove_topic(topic)?;
+        }
+        Ok(())
+    }
 }

@@ -4,8 +4,9 @@
 //! to a queue that is known takes no memory, and locks nothing that other topics or groups use.
 
 use crate::clock::now_ms;
-use crate::tables::{TableError, TableFile};
+use crate::tables::TableFile;
 use ferromq_protocol::body::{ConsumerOffsetTable, DataVersion};
+use ferromq_store::StoreError;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -52,7 +53,7 @@ pub struct ConsumerOffsets {
 impl ConsumerOffsets {
     /// Reads `consumerOffset.json` in `folder`. The table's version advances every `version_step`
     /// commits.
-    pub fn load(folder: &Path, version_step: i64) -> Result<Self, TableError> {
+    pub fn load(folder: &Path, version_step: i64) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("consumerOffset.json"));
         let stored: ConsumerOffsetTable = file.load()?;
         let mut topics: HashMap<String, ByGroup> = HashMap::new();
@@ -65,15 +66,10 @@ impl ConsumerOffsets {
                 continue;
             };
             let queues = offsets.into_iter().map(|(queue, offset)| {
-                let position = Position {
-                    committed: Some(offset),
-                    ..Position::default()
-                };
+                let position = Position { committed: Some(offset), ..Position::default() };
                 (queue, position)
             });
-            let progress = Progress {
-                queues: Mutex::new(queues.collect()),
-            };
+            let progress = Progress { queues: Mutex::new(queues.collect()) };
             topics
                 .entry(topic.to_string())
                 .or_default()
@@ -182,17 +178,13 @@ impl ConsumerOffsets {
 
     /// A group's progress in a topic, by queue.
     pub fn of_group_and_topic(&self, group: &str, topic: &str) -> BTreeMap<i32, i64> {
-        self.find(group, topic)
-            .map(|progress| progress.committed())
-            .unwrap_or_default()
+        self.find(group, topic).map(|progress| progress.committed()).unwrap_or_default()
     }
 
     /// The topics in which the group has progress.
     pub fn topics_of_group(&self, group: &str) -> BTreeSet<String> {
         let topics = self.topics.read();
-        let with_group = topics
-            .iter()
-            .filter(|(_, groups)| groups.contains_key(group));
+        let with_group = topics.iter().filter(|(_, groups)| groups.contains_key(group));
         with_group.map(|(topic, _)| topic.clone()).collect()
     }
 
@@ -261,14 +253,11 @@ impl ConsumerOffsets {
             .map(|(key, progress)| (key, progress.committed()))
             .filter(|(_, offsets)| !offsets.is_empty())
             .collect();
-        ConsumerOffsetTable {
-            data_version: self.version.lock().clone(),
-            offset_table,
-        }
+        ConsumerOffsetTable { data_version: self.version.lock().clone(), offset_table }
     }
 
     /// Writes changes to disk, if there are any. Blocks.
-    pub fn save(&self) -> Result<(), TableError> {
+    pub fn save(&self) -> Result<(), StoreError> {
         self.file.save(|| self.snapshot())
     }
 }
@@ -277,9 +266,7 @@ impl Progress {
     fn committed(&self) -> BTreeMap<i32, i64> {
         let queues = self.queues.lock();
         let committed = queues.iter();
-        committed
-            .filter_map(|(queue, position)| Some((*queue, position.committed?)))
-            .collect()
+        committed.filter_map(|(queue, position)| Some((*queue, position.committed?))).collect()
     }
 }
 
@@ -305,10 +292,7 @@ mod tests {
         assert_eq!(table.commit("G2", "Demo", 3, 5), Commit::Stored);
         table.save().unwrap();
         let written = fs::read_to_string(folder.path().join("consumerOffset.json")).unwrap();
-        assert!(
-            written.contains("{\n\t\t\t0:12,\n\t\t\t1:7\n\t\t}"),
-            "{written}"
-        );
+        assert!(written.contains("{\n\t\t\t0:12,\n\t\t\t1:7\n\t\t}"), "{written}");
         assert_eq!(offsets(folder.path()).snapshot(), table.snapshot());
     }
 
@@ -368,10 +352,7 @@ mod tests {
         table.commit("G", "U", 0, 3);
         assert!(table.clone_group("G", "H", "T"));
         assert!(!table.clone_group("G", "H", "V"));
-        assert_eq!(
-            table.of_group_and_topic("H", "T"),
-            BTreeMap::from([(0, 1), (1, 2)])
-        );
+        assert_eq!(table.of_group_and_topic("H", "T"), BTreeMap::from([(0, 1), (1, 2)]));
         assert_eq!(table.groups_of_topic("T").len(), 2);
         table.remove_topic("T");
         assert_eq!(table.query("H", "T", 0), None);

@@ -361,9 +361,7 @@ mod tests {
             ("BROKER_PUT_NUMS", "DefaultCluster", 3),
             ("BROKER_GET_NUMS", "DefaultCluster", 2),
         ] {
-            let data = stats
-                .view(name, key, now)
-                .unwrap_or_else(|| panic!("{name}"));
+            let data = stats.view(name, key, now).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(data.stats_minute.sum, sum, "{name}");
         }
         for (name, key) in [

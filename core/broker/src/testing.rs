@@ -1,7 +1,23 @@
 //! What several tests of this crate need: connections over the loopback.
 
-use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Server, ServerOptions, Service};
+use crate::clients::Clients;
+use crate::clock::now_ms;
+use crate::config::BrokerConfig;
+use crate::groups::GroupTable;
+use crate::inner::Inner;
+use crate::locks::QueueLocks;
+use crate::offsets::ConsumerOffsets;
+use crate::stats::Stats;
+use crate::topics::TopicTable;
+use arc_swap::ArcSwap;
+use ferromq_net::{
+    ConnectOptions, Connection, Connections, NoRequests, Reply, Server, ServerOptions, Service,
+};
 use ferromq_protocol::Command;
+use ferromq_protocol::body::TopicConfig;
+use ferromq_protocol::message_id::offset_id;
+use ferromq_protocol::record::NewRecord;
+use ferromq_store::{NewRecords, Store, StoreConfig, TagsCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,10 +74,7 @@ pub(crate) fn peer(
         answer: Box::new(answer),
         known: Mutex::default(),
     });
-    let seen = Seen {
-        requests,
-        connections,
-    };
+    let seen = Seen { requests, connections };
     (peer, seen)
 }
 
@@ -98,11 +111,95 @@ impl Pair {
             .await
             .expect("the request arrives")
             .expect("the server lives");
-        Pair {
-            connection,
-            client,
-            _server: server,
-            _connections: connections,
+        Pair { connection, client, _server: server, _connections: connections }
+    }
+}
+
+/// A broker without a listener, in a folder of its own.
+pub(crate) struct TestBroker {
+    pub(crate) broker: Arc<Inner>,
+    folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for TestBroker {
+    type Target = Arc<Inner>;
+
+    fn deref(&self) -> &Arc<Inner> {
+        &self.broker
+    }
+}
+
+pub(crate) fn broker() -> TestBroker {
+    broker_with(|_| ())
+}
+
+pub(crate) fn broker_with(adjust: impl FnOnce(&mut BrokerConfig)) -> TestBroker {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = BrokerConfig {
+        broker_name: "broker-a".to_string(),
+        broker_ip1: "127.0.0.1".to_string(),
+        ..BrokerConfig::default()
+    };
+    adjust(&mut config);
+    let config = config.complete();
+    let tables = folder.path().join("config");
+    let store = StoreConfig {
+        mapped_file_size_commit_log: 1 << 20,
+        max_hash_slot_num: 100,
+        max_index_num: 400,
+        ..StoreConfig::for_directory(folder.path().to_string_lossy())
+    };
+    let broker = Inner {
+        topics: TopicTable::load(&tables, &config, 18).expect("topics"),
+        groups: GroupTable::load(&tables).expect("groups"),
+        offsets: ConsumerOffsets::load(&tables, 500).expect("offsets"),
+        stats: Stats::new(&config.broker_cluster_name, now_ms()),
+        config: ArcSwap::from_pointee(config),
+        config_version: Mutex::default(),
+        store: Arc::new(Store::open(store).expect("a store")),
+        clients: Clients::new(),
+        locks: QueueLocks::new(),
+        name_servers: Connections::new(Arc::new(NoRequests), ConnectOptions::default()),
+        port: 10911,
+        started: now_ms(),
+    };
+    TestBroker { broker: Arc::new(broker), folder }
+}
+
+impl TestBroker {
+    /// The folder in which the broker's tables are.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Creates a topic with `queues` queues.
+    pub(crate) fn topic(&self, topic: &str, queues: i32) {
+        self.topics.put(TopicConfig::new(topic, queues));
+    }
+
+    /// Stores messages in a queue and returns the offset message id of the last.
+    pub(crate) fn store_messages(&self, topic: &str, queue: i32, count: usize) -> String {
+        let store_host = "127.0.0.1:10911".parse().expect("an address");
+        let record = NewRecord {
+            topic,
+            queue_id: queue,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            born_host: store_host,
+            store_host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: b"hello",
+            properties: "",
+        };
+        let target = self.store.queue(topic, queue).expect("a queue");
+        let mut last = 0;
+        for _ in 0..count {
+            let mut records = NewRecords::one(&record, TagsCode::Hash(7));
+            let placed = self.store.append(&target, &mut records).expect("stored");
+            last = placed.physical_offset;
         }
+        offset_id(store_host, last)
     }
 }

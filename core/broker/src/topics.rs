@@ -7,14 +7,19 @@ pub use attributes::AttributeError;
 
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
-use crate::tables::{TableError, TableFile};
+use crate::tables::TableFile;
 use ferromq_model::{names, perm};
 use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
-use parking_lot::{Mutex, RwLock};
+use ferromq_store::StoreError;
+use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+
+/// The most queues that a topic may have on one broker: each costs files and memory.
+pub const MAX_QUEUES: i32 = 65_536;
 
 /// Why a topic was not changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +30,7 @@ pub enum TopicError {
 }
 
 /// What the name servers have not been told yet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Announcements {
     /// Topics that are new or changed.
     pub topics: Vec<Arc<TopicConfig>>,
@@ -39,12 +44,27 @@ impl Announcements {
     pub fn is_empty(&self) -> bool {
         self.topics.is_empty() && !self.everything
     }
+
+    /// Adds what came later.
+    pub(crate) fn merge(&mut self, later: &Announcements) {
+        let replaced = |topic: &Arc<TopicConfig>| {
+            let mut names = later.topics.iter().map(|later| &later.topic_name);
+            names.any(|name| *name == topic.topic_name)
+        };
+        self.topics.retain(|topic| !replaced(topic));
+        self.topics.extend(later.topics.iter().cloned());
+        self.everything |= later.everything;
+    }
 }
 
 #[derive(Default)]
 struct Pending {
     topics: BTreeSet<String>,
     everything: bool,
+    /// The number of the last change.
+    last: u64,
+    /// The number of the last change that each name server was told; empty while nobody tells them.
+    told: Vec<u64>,
 }
 
 struct Topics {
@@ -60,6 +80,7 @@ pub struct TopicTable {
     file: TableFile,
     pending: Mutex<Pending>,
     announce: Notify,
+    told: Condvar,
 }
 
 impl TopicTable {
@@ -68,7 +89,7 @@ impl TopicTable {
         folder: &Path,
         config: &BrokerConfig,
         delay_levels: i32,
-    ) -> Result<Self, TableError> {
+    ) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("topics.json"));
         let stored: TopicConfigTable = file.load()?;
         let own = own_topics(config, delay_levels);
@@ -85,6 +106,7 @@ impl TopicTable {
             file,
             pending: Mutex::default(),
             announce: Notify::new(),
+            told: Condvar::new(),
         };
         for topic in own {
             // The file wins: an administrator may have changed a topic that the broker made. Only
@@ -205,12 +227,7 @@ impl TopicTable {
         };
         let created = topics.insert(created);
         drop(topics);
-        tracing::info!(
-            topic,
-            queues,
-            default_topic,
-            "topic created by its first message"
-        );
+        tracing::info!(topic, queues, default_topic, "topic created by its first message");
         self.note_changed(topic);
         Some(created)
     }
@@ -232,10 +249,7 @@ impl TopicTable {
         let mut topics = self.topics.write();
         let wanted = match topics.by_name.get(topic) {
             Some(existing) if existing.order == order => return existing.clone(),
-            Some(existing) => TopicConfig {
-                order,
-                ..TopicConfig::clone(existing)
-            },
+            Some(existing) => TopicConfig { order, ..TopicConfig::clone(existing) },
             None => TopicConfig {
                 perm,
                 order,
@@ -306,38 +320,79 @@ impl TopicTable {
             .by_name
             .values()
             .filter(|topic| topic.order != ordered.contains_key(&topic.topic_name))
-            .map(|topic| TopicConfig {
-                order: !topic.order,
-                ..TopicConfig::clone(topic)
-            })
+            .map(|topic| TopicConfig { order: !topic.order, ..TopicConfig::clone(topic) })
             .collect();
         differing.into_iter().for_each(|topic| self.put(topic));
     }
 
     fn note_changed(&self, topic: &str) {
         self.file.changed();
-        self.pending.lock().topics.insert(topic.to_string());
+        let mut pending = self.pending.lock();
+        pending.topics.insert(topic.to_string());
+        pending.last += 1;
+        drop(pending);
         self.announce.notify_one();
     }
 
     /// Makes the next announcement carry the whole table.
     pub fn announce_everything(&self) {
-        self.pending.lock().everything = true;
+        let mut pending = self.pending.lock();
+        pending.everything = true;
+        pending.last += 1;
+        drop(pending);
         self.announce.notify_one();
     }
 
     /// What changed since the last call; for the one task that registers the broker.
     pub fn take_announcements(&self) -> Announcements {
-        let pending = std::mem::take(&mut *self.pending.lock());
+        self.take_numbered_announcements().0
+    }
+
+    /// What changed since the last call, and the number to report it under as
+    /// [`announced`](Self::announced).
+    pub(crate) fn take_numbered_announcements(&self) -> (Announcements, u64) {
+        let (names, everything, number) = {
+            let mut pending = self.pending.lock();
+            let names = std::mem::take(&mut pending.topics);
+            let everything = std::mem::take(&mut pending.everything);
+            (names, everything, pending.last)
+        };
         let topics = self.topics.read();
-        Announcements {
-            topics: pending
-                .topics
-                .iter()
-                .filter_map(|name| topics.by_name.get(name).cloned())
-                .collect(),
-            everything: pending.everything,
+        let announcements = Announcements {
+            topics: names.iter().filter_map(|name| topics.by_name.get(name).cloned()).collect(),
+            everything,
+        };
+        (announcements, number)
+    }
+
+    /// From now on, someone tells so many name servers of changes.
+    pub(crate) fn expect_announcer(&self, name_servers: usize) {
+        let mut pending = self.pending.lock();
+        let last = pending.last;
+        pending.told = vec![last; name_servers];
+    }
+
+    /// One name server was told of every change up to `number`, or cannot be told.
+    pub(crate) fn announced(&self, name_server: usize, number: u64) {
+        let mut pending = self.pending.lock();
+        if let Some(told) = pending.told.get_mut(name_server) {
+            *told = number.max(*told);
         }
+        self.told.notify_all();
+    }
+
+    /// Waits until every name server that can be told has been told of the changes made so far, and
+    /// returns whether that came about. Blocks.
+    pub(crate) fn wait_announced(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut pending = self.pending.lock();
+        let wanted = pending.last;
+        while pending.told.iter().any(|told| *told < wanted) {
+            if self.told.wait_until(&mut pending, deadline).timed_out() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Waits until there may be something to announce.
@@ -351,7 +406,7 @@ impl TopicTable {
     }
 
     /// Writes changes to disk, if there are any. Blocks.
-    pub fn save(&self) -> Result<(), TableError> {
+    pub fn save(&self) -> Result<(), StoreError> {
         self.file.save(|| self.snapshot())
     }
 }
@@ -369,10 +424,7 @@ impl Topics {
 fn own_topics(config: &BrokerConfig, delay_levels: i32) -> Vec<TopicConfig> {
     let inheriting = perm::READ_WRITE | perm::INHERIT;
     let open = |enabled: bool| if enabled { inheriting } else { perm::INHERIT };
-    let topic = |name: &str, queues, perm| TopicConfig {
-        perm,
-        ..TopicConfig::new(name, queues)
-    };
+    let topic = |name: &str, queues, perm| TopicConfig { perm, ..TopicConfig::new(name, queues) };
     let ordinary = |name: &str, queues| topic(name, queues, perm::READ_WRITE);
     let cluster = &config.broker_cluster_name;
     let broker = &config.broker_name;
@@ -384,15 +436,8 @@ fn own_topics(config: &BrokerConfig, delay_levels: i32) -> Vec<TopicConfig> {
         ordinary(names::OFFSET_MOVED_EVENT, 1),
         ordinary(names::SCHEDULE_TOPIC, delay_levels),
         ordinary(&format!("{cluster}_REPLY_TOPIC"), 1),
-        ordinary(
-            &format!("rmq_sys_REVIVE_LOG_{cluster}"),
-            config.revive_queue_num,
-        ),
-        topic(
-            &format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"),
-            1,
-            perm::INHERIT,
-        ),
+        ordinary(&format!("rmq_sys_REVIVE_LOG_{cluster}"), config.revive_queue_num),
+        topic(&format!("rmq_sys_SYNC_BROKER_MEMBER_{broker}"), 1, perm::INHERIT),
         ordinary(names::TRANS_HALF_TOPIC, 1),
         ordinary(names::TRANS_OP_HALF_TOPIC, 1),
         ordinary(names::TIMER_TOPIC, 1),

@@ -76,9 +76,7 @@ fn register_consumer(
     }
     let notify =
         config.notify_consumer_ids_changed_enable && group.notify_consumer_ids_changed_enable;
-    let registered = broker
-        .clients
-        .register_consumer(client, data, fingerprint, notify);
+    let registered = broker.clients.register_consumer(client, data, fingerprint, notify);
     registered.wants_subscriptions
 }
 
@@ -122,18 +120,13 @@ pub(super) fn unregister(
 pub(super) fn consumer_ids(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: ConsumerGroupRequest<'_> = request.header()?;
     let group = header.consumer_group;
-    let ids = broker
-        .clients
-        .consumer_group(group)
-        .map(|group| group.client_ids());
+    let ids = broker.clients.consumer_group(group).map(|group| group.client_ids());
     match ids {
         Some(consumer_id_list) if !consumer_id_list.is_empty() => {
             let body = ConsumerIdList { consumer_id_list };
             Ok(request.success_body(fastjson::to_vec(&body)))
         }
-        _ => Err(Failure::system(format!(
-            "no consumer for this group, {group}"
-        ))),
+        _ => Err(Failure::system(format!("no consumer for this group, {group}"))),
     }
 }
 
@@ -168,9 +161,8 @@ pub(super) fn producers(broker: &Arc<Inner>, request: &Command) -> Answer {
         .clients
         .producers(group)
         .ok_or_else(|| Failure::system(format!("the producer group[{group}] not exist")))?;
-    let body = ProducerConnection {
-        connection_set: clients.iter().map(Client::describe).collect(),
-    };
+    let body =
+        ProducerConnection { connection_set: clients.iter().map(Client::describe).collect() };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }
 

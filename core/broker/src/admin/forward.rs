@@ -57,11 +57,8 @@ fn prepare_directly(
     request: &Command,
 ) -> Result<(String, Client, Command), Failure> {
     let header: ConsumeMessageDirectlyRequest<'_> = request.header()?;
-    let (group, client) = find(
-        broker,
-        header.consumer_group,
-        header.client_id.unwrap_or_default(),
-    )?;
+    let (group, client) =
+        find(broker, header.consumer_group, header.client_id.unwrap_or_default())?;
     let mut onward = request.clone();
     let mut put = |name: &str, value: &str| {
         onward.fields.remove(name);
@@ -75,7 +72,7 @@ fn prepare_directly(
         put("groupSysFlag", &settings.group_sys_flag.to_string());
     }
     if let Some(id) = header.msg_id.filter(|id| !id.is_empty()) {
-        let message = parse_offset_id(id).and_then(|(_, offset)| broker.log.message(offset));
+        let message = parse_offset_id(id).and_then(|(_, offset)| broker.store.record_at(offset));
         onward.body =
             message.ok_or_else(|| Failure::system(format!("no message has the id {id}")))?;
     }
@@ -124,9 +121,7 @@ fn describe(error: &NetError, group: &str, id: &str) -> Failure {
             response::CONSUME_MSG_TIMEOUT,
             format!("consumer <{group}> <{id}> Timeout: {error}"),
         ),
-        error => Failure::system(format!(
-            "invoke consumer <{group}> <{id}> Exception: {error}"
-        )),
+        error => Failure::system(format!("invoke consumer <{group}> <{id}> Exception: {error}")),
     }
 }
 
@@ -154,10 +149,7 @@ async fn collect_status(broker: &Inner, request: &Command) -> Result<ConsumerSta
         if wanted.is_some_and(|wanted| wanted != &*client.id) {
             continue;
         }
-        let question = ConsumerStatusRequest {
-            client_addr: None,
-            ..header
-        };
+        let question = ConsumerStatusRequest { client_addr: None, ..header };
         let question = Command::request_with(code::GET_CONSUMER_STATUS_FROM_CLIENT, &question);
         let answer = client.connection.invoke(question, TIMEOUT).await;
         let answer = answer.map_err(|error| describe(&error, header.group, &client.id))?;

@@ -66,27 +66,18 @@ pub(super) fn all(broker: &Arc<Inner>, request: &Command) -> Answer {
     let total = AllGroupConfigResponse {
         total_group_num: i32::try_from(table.subscription_group_table.len()).ok(),
     };
-    let page = Page {
-        first: header.group_seq,
-        version: header.data_version,
-        most: header.max_group_num,
-    };
+    let page =
+        Page { first: header.group_seq, version: header.data_version, most: header.max_group_num };
     let version = table.data_version.clone();
-    page.cut(
-        &mut table.subscription_group_table,
-        &version,
-        &broker.config.load(),
-    )?;
+    page.cut(&mut table.subscription_group_table, &version, &broker.config.load())?;
     Ok(request.success(&total).with_body(fastjson::to_vec(&table)))
 }
 
 /// GET_SUBSCRIPTIONGROUP_CONFIG; creates the group where that is allowed.
 pub(super) fn get(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: GroupRequest<'_> = request.header()?;
-    let group = broker
-        .groups
-        .get_or_create(&broker.config.load(), header.group)
-        .ok_or_else(|| {
+    let group =
+        broker.groups.get_or_create(&broker.config.load(), header.group).ok_or_else(|| {
             let code = response::SUBSCRIPTION_GROUP_NOT_EXIST;
             Failure::new(code, "No group in this broker")
         })?;
@@ -97,9 +88,7 @@ pub(super) fn get(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn forbidden(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: GroupForbiddenRequest<'_> = request.header()?;
     if let Some(readable) = header.readable {
-        broker
-            .groups
-            .set_may_read(header.group, header.topic, readable);
+        broker.groups.set_may_read(header.group, header.topic, readable);
         broker.groups.save()?;
     }
     let body = GroupForbidden {
@@ -115,9 +104,7 @@ pub(super) fn of_topic(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: TopicRequest<'_> = request.header()?;
     let mut groups = broker.clients.groups_subscribed_to(header.topic);
     groups.extend(broker.offsets.groups_of_topic(header.topic));
-    let body = GroupList {
-        group_list: groups.into_iter().collect(),
-    };
+    let body = GroupList { group_list: groups.into_iter().collect() };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }
 
@@ -125,9 +112,7 @@ pub(super) fn of_topic(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn topics(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: GroupRequest<'_> = request.header()?;
     let topics = broker.offsets.topics_of_group(header.group);
-    let body = TopicList {
-        broker_addr: Some(broker.address()),
-        topic_list: topics.into_iter().collect(),
-    };
+    let body =
+        TopicList { broker_addr: Some(broker.address()), topic_list: topics.into_iter().collect() };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }

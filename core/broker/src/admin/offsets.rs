@@ -3,6 +3,7 @@
 use crate::answer::{Answer, Failure};
 use crate::inner::Inner;
 use crate::offsets::Commit;
+use crate::topics::MAX_QUEUES;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::CorrectionOffsets;
 use ferromq_protocol::code::response;
@@ -25,18 +26,15 @@ pub(super) fn query(broker: &Arc<Inner>, request: &Command) -> Answer {
     }
     let not_found = |remark: &'static str| Failure::new(response::QUERY_NOT_FOUND, remark);
     if header.set_zero_if_not_found == Some(false) {
-        return Err(not_found(
-            "Not found, do not set to zero, maybe this group boot first",
-        ));
+        return Err(not_found("Not found, do not set to zero, maybe this group boot first"));
     }
     let exists = broker.topics.contains(topic) && queue >= 0;
-    let young =
-        exists && broker.log.min_offset(topic, queue) <= 0 && broker.log.in_memory(topic, queue, 0);
+    let young = exists
+        && broker.log().min_offset(topic, queue)? <= 0
+        && broker.log().in_memory(topic, queue, 0)?;
     match young {
         true => Ok(request.success(&OffsetResponse { offset: 0 })),
-        false => Err(not_found(
-            "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first",
-        )),
+        false => Err(not_found("Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first")),
     }
 }
 
@@ -51,6 +49,10 @@ pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
     if !broker.topics.contains(topic) {
         let remark = format!("Topic {topic} not exist!");
         return Err(Failure::new(response::TOPIC_NOT_EXIST, remark));
+    }
+    if !(0..MAX_QUEUES).contains(&header.queue_id) {
+        let remark = format!("Topic {topic} has no queue {}", header.queue_id);
+        return Err(Failure::parameter(remark));
     }
     let offsets = &broker.offsets;
     match offsets.commit(group, topic, header.queue_id, header.commit_offset) {
@@ -73,35 +75,26 @@ pub(super) fn all(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn correction(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: QueryCorrectionOffsetRequest<'_> = request.header()?;
     let topic = header.topic;
-    let left_out: BTreeSet<&str> = header
-        .filter_groups
-        .unwrap_or_default()
-        .split(',')
-        .collect();
+    let left_out: BTreeSet<&str> = header.filter_groups.unwrap_or_default().split(',').collect();
     let mut slowest: BTreeMap<i32, i64> = BTreeMap::new();
     for group in broker.offsets.groups_of_topic(topic) {
         if left_out.contains(group.as_str()) {
             continue;
         }
         for (queue, offset) in broker.offsets.of_group_and_topic(&group, topic) {
-            if offset >= broker.log.min_offset(topic, queue) {
+            if offset >= broker.log().min_offset(topic, queue)? {
                 let least = slowest.entry(queue).or_insert(offset);
                 *least = offset.min(*least);
             }
         }
     }
-    for (queue, compared) in broker
-        .offsets
-        .of_group_and_topic(header.compare_group, topic)
-    {
+    for (queue, compared) in broker.offsets.of_group_and_topic(header.compare_group, topic) {
         let least = slowest.entry(queue).or_insert(i64::MAX);
         if *least > compared {
             *least = i64::MAX;
         }
     }
-    let body = CorrectionOffsets {
-        correction_offsets: slowest,
-    };
+    let body = CorrectionOffsets { correction_offsets: slowest };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }
 
@@ -113,9 +106,7 @@ pub(super) fn clone_group(broker: &Arc<Inner>, request: &Command) -> Answer {
         None => broker.offsets.topics_of_group(header.src_group),
     };
     for topic in topics {
-        broker
-            .offsets
-            .clone_group(header.src_group, header.dest_group, &topic);
+        broker.offsets.clone_group(header.src_group, header.dest_group, &topic);
     }
     broker.offsets.save()?;
     Ok(request.response(response::SUCCESS))

@@ -32,26 +32,27 @@ fn queue_of(broker: &Inner, topic: &str, queue: i32) -> MessageQueue {
 pub(super) fn of_topic(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: TopicRequest<'_> = request.header()?;
     let topic = known_topic(broker, header.topic)?;
-    let extent = |queue| {
-        let min_offset = broker.log.min_offset(header.topic, queue).max(0);
-        let max_offset = broker.log.max_offset(header.topic, queue).max(0);
-        let last = match max_offset > 0 {
-            true => broker.log.store_time(header.topic, queue, max_offset - 1),
-            false => None,
-        };
-        TopicOffset {
-            last_update_timestamp: last.unwrap_or(0),
-            max_offset,
-            min_offset,
-        }
-    };
-    let body = TopicStatsTable {
-        offset_table: (0..topic.queue_count())
-            .map(|queue| (queue_of(broker, header.topic, queue), extent(queue)))
-            .collect(),
+    let mut body = TopicStatsTable {
         topic_put_tps: broker.stats.put_tps(header.topic, now_ms()),
+        ..TopicStatsTable::default()
     };
+    for queue in 0..topic.queue_count() {
+        let extent = extent(broker, header.topic, queue)?;
+        let queue = queue_of(broker, header.topic, queue);
+        body.offset_table.0.insert(queue, extent);
+    }
     Ok(request.success_body(fastjson::to_vec(&body)))
+}
+
+fn extent(broker: &Inner, topic: &str, queue: i32) -> Result<TopicOffset, Failure> {
+    let log = broker.log();
+    let max_offset = log.max_offset(topic, queue)?.max(0);
+    let last = log.store_time(topic, queue, max_offset - 1)?;
+    Ok(TopicOffset {
+        last_update_timestamp: last.unwrap_or(0),
+        max_offset,
+        min_offset: log.min_offset(topic, queue)?.max(0),
+    })
 }
 
 /// Whether the group has progress in a topic that it no longer subscribes to. Of a group that is
@@ -61,24 +62,22 @@ fn abandoned(broker: &Inner, group: &str, topic: &str) -> bool {
     online.is_some_and(|group| !group.topics().is_empty() && group.subscription(topic).is_none())
 }
 
-fn progress(broker: &Inner, group: &str, topic: &str, queue: i32) -> OffsetWrapper {
-    let broker_offset = broker.log.max_offset(topic, queue).max(0);
-    let consumer_offset = broker
-        .offsets
-        .query(group, topic, queue)
-        .unwrap_or(0)
-        .max(0);
+fn progress(
+    broker: &Inner,
+    group: &str,
+    topic: &str,
+    queue: i32,
+) -> Result<OffsetWrapper, Failure> {
+    let committed = broker.offsets.query(group, topic, queue);
     let pulled = broker.offsets.query_pulled(group, topic, queue);
-    let last = match consumer_offset > 0 {
-        true => broker.log.store_time(topic, queue, consumer_offset - 1),
-        false => None,
-    };
-    OffsetWrapper {
-        broker_offset,
+    let consumer_offset = committed.unwrap_or(0).max(0);
+    let last = broker.log().store_time(topic, queue, consumer_offset - 1)?;
+    Ok(OffsetWrapper {
+        broker_offset: broker.log().max_offset(topic, queue)?.max(0),
         consumer_offset,
         last_timestamp: last.unwrap_or(0),
         pull_offset: pulled.unwrap_or(0).max(0),
-    }
+    })
 }
 
 /// GET_CONSUME_STATS.
@@ -87,10 +86,7 @@ pub(super) fn of_group(broker: &Arc<Inner>, request: &Command) -> Answer {
     let group = header.consumer_group;
     let named = |text: Option<&str>| -> BTreeSet<String> {
         let names = text.unwrap_or_default().split(';').map(str::trim);
-        names
-            .filter(|name| !name.is_empty())
-            .map(str::to_string)
-            .collect()
+        names.filter(|name| !name.is_empty()).map(str::to_string).collect()
     };
     let listed = named(header.topic_list);
     let topics = match (listed.is_empty(), header.topic.map(str::trim)) {
@@ -108,7 +104,7 @@ pub(super) fn of_group(broker: &Arc<Inner>, request: &Command) -> Answer {
             continue;
         }
         for queue in 0..topic.read_queue_nums {
-            let progress = progress(broker, group, name, queue);
+            let progress = progress(broker, group, name, queue)?;
             let queue = queue_of(broker, name, queue);
             stats.offset_table.0.insert(queue, progress);
         }
@@ -121,10 +117,8 @@ pub(super) fn of_group(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn of_broker(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: BrokerConsumeStatsRequest = request.header()?;
     let now = now_ms();
-    let mut body = ConsumeStatsList {
-        broker_addr: broker.address(),
-        ..ConsumeStatsList::default()
-    };
+    let mut body =
+        ConsumeStatsList { broker_addr: broker.address(), ..ConsumeStatsList::default() };
     for group in broker.groups.names() {
         let mut of_group = Vec::new();
         for name in broker.offsets.topics_of_group(&group) {
@@ -139,7 +133,7 @@ pub(super) fn of_broker(broker: &Arc<Inner>, request: &Command) -> Answer {
                 ..ConsumeStats::default()
             };
             for queue in 0..topic.write_queue_nums {
-                let progress = progress(broker, &group, &name, queue);
+                let progress = progress(broker, &group, &name, queue)?;
                 body.total_diff += progress.broker_offset - progress.consumer_offset;
                 body.total_inflight_diff += progress.pull_offset - progress.consumer_offset;
                 let queue = queue_of(broker, &name, queue);
@@ -150,8 +144,7 @@ pub(super) fn of_broker(broker: &Arc<Inner>, request: &Command) -> Answer {
             }
         }
         if !of_group.is_empty() {
-            body.consume_stats_list
-                .push(BTreeMap::from([(group, of_group)]));
+            body.consume_stats_list.push(BTreeMap::from([(group, of_group)]));
         }
     }
     Ok(request.success_body(fastjson::to_vec(&body)))
@@ -162,29 +155,29 @@ pub(super) fn time_span(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: GroupTopicRequest<'_> = request.header()?;
     let name = header.topic.unwrap_or_default();
     let topic = known_topic(broker, name)?;
-    let now = now_ms();
-    let span = |queue| {
-        let time = |offset| broker.log.store_time(name, queue, offset);
-        let max = broker.log.max_offset(name, queue);
-        let first = time(broker.log.min_offset(name, queue)).unwrap_or(-1);
-        let consumed = broker.offsets.query(header.group, name, queue).unwrap_or(0);
-        let waiting = match consumed < max {
-            true => time(consumed),
-            false => None,
-        };
-        QueueTimeSpan {
-            consume_time_stamp: match consumed > 0 {
-                true => time(consumed - 1).unwrap_or(first),
-                false => first,
-            },
-            delay_time: waiting.map_or(0, |stored| (now - stored).max(0)),
-            max_time_stamp: time(max - 1).unwrap_or(-1),
-            message_queue: queue_of(broker, name, queue),
-            min_time_stamp: first,
-        }
-    };
-    let body = ConsumeTimeSpanBody {
-        consume_time_span_set: (0..topic.write_queue_nums).map(span).collect(),
-    };
+    let mut body = ConsumeTimeSpanBody::default();
+    for queue in 0..topic.write_queue_nums {
+        let span = span(broker, header.group, name, queue)?;
+        body.consume_time_span_set.push(span);
+    }
     Ok(request.success_body(fastjson::to_vec(&body)))
+}
+
+fn span(broker: &Inner, group: &str, topic: &str, queue: i32) -> Result<QueueTimeSpan, Failure> {
+    let log = broker.log();
+    let time = |offset| log.store_time(topic, queue, offset);
+    let max = log.max_offset(topic, queue)?;
+    let first = time(log.min_offset(topic, queue)?)?.unwrap_or(-1);
+    let consumed = broker.offsets.query(group, topic, queue).unwrap_or(0);
+    let waiting = match consumed < max {
+        true => time(consumed)?,
+        false => None,
+    };
+    Ok(QueueTimeSpan {
+        consume_time_stamp: time(consumed - 1)?.unwrap_or(first),
+        delay_time: waiting.map_or(0, |stored| (now_ms() - stored).max(0)),
+        max_time_stamp: time(max - 1)?.unwrap_or(-1),
+        message_queue: queue_of(broker, topic, queue),
+        min_time_stamp: first,
+    })
 }

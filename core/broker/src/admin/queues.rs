@@ -12,6 +12,7 @@ use ferromq_protocol::fastjson;
 use ferromq_protocol::headers::{
     OffsetResponse, QueryConsumeQueueRequest, QueueRequest, SearchOffsetRequest, TimestampResponse,
 };
+use ferromq_store::Boundary;
 use std::sync::Arc;
 
 /// How many entries of a consume queue one request gets.
@@ -20,15 +21,14 @@ const MAX_ENTRIES: i32 = 10_000;
 /// Whether the queue can exist: the store is not asked about others, lest a request makes it
 /// remember them.
 fn exists(broker: &Inner, topic: &str, queue: i32) -> bool {
-    let topic = broker.topics.get(topic);
-    topic.is_some_and(|topic| (0..topic.queue_count()).contains(&queue))
+    broker.topics.contains(topic) && queue >= 0
 }
 
 /// GET_MAX_OFFSET.
 pub(super) fn max_offset(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: QueueRequest<'_> = request.header()?;
     let offset = match exists(broker, header.topic, header.queue_id) {
-        true => broker.log.max_offset(header.topic, header.queue_id),
+        true => broker.log().max_offset(header.topic, header.queue_id)?,
         false => 0,
     };
     Ok(request.success(&OffsetResponse { offset }))
@@ -38,7 +38,7 @@ pub(super) fn max_offset(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn min_offset(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: QueueRequest<'_> = request.header()?;
     let offset = match exists(broker, header.topic, header.queue_id) {
-        true => broker.log.min_offset(header.topic, header.queue_id),
+        true => broker.log().min_offset(header.topic, header.queue_id)?,
         false => 0,
     };
     Ok(request.success(&OffsetResponse { offset }))
@@ -47,13 +47,15 @@ pub(super) fn min_offset(broker: &Arc<Inner>, request: &Command) -> Answer {
 /// SEARCH_OFFSET_BY_TIMESTAMP.
 pub(super) fn search(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: SearchOffsetRequest<'_> = request.header()?;
-    let upper = header
-        .boundary_type
-        .is_some_and(|boundary| boundary.eq_ignore_ascii_case("upper"));
-    let offset = match exists(broker, header.topic, header.queue_id) {
+    let (topic, queue) = (header.topic, header.queue_id);
+    let boundary = match header.boundary_type {
+        Some(boundary) if boundary.eq_ignore_ascii_case("upper") => Boundary::Upper,
+        _ => Boundary::Lower,
+    };
+    let offset = match exists(broker, topic, queue) {
         true => {
-            let log = &broker.log;
-            log.offset_at(header.topic, header.queue_id, header.timestamp, upper)
+            let log = broker.log();
+            log.offset_at(topic, queue, header.timestamp, boundary)?
         }
         false => 0,
     };
@@ -64,14 +66,12 @@ pub(super) fn search(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn earliest_time(broker: &Arc<Inner>, request: &Command) -> Answer {
     let header: QueueRequest<'_> = request.header()?;
     let (topic, queue) = (header.topic, header.queue_id);
-    let earliest = exists(broker, topic, queue).then(|| {
-        broker
-            .log
-            .store_time(topic, queue, broker.log.min_offset(topic, queue))
-    });
-    Ok(request.success(&TimestampResponse {
-        timestamp: earliest.flatten().unwrap_or(-1),
-    }))
+    let log = broker.log();
+    let earliest = match exists(broker, topic, queue) {
+        true => log.store_time(topic, queue, log.min_offset(topic, queue)?)?,
+        false => None,
+    };
+    Ok(request.success(&TimestampResponse { timestamp: earliest.unwrap_or(-1) }))
 }
 
 /// QUERY_CONSUME_QUEUE.
@@ -82,10 +82,8 @@ pub(super) fn entries(broker: &Arc<Inner>, request: &Command) -> Answer {
         return Err(Failure::system(format!("{queue}@{topic} is not exist!")));
     }
     let count = header.count.clamp(0, MAX_ENTRIES) as usize;
-    let (min, max) = (
-        broker.log.min_offset(topic, queue),
-        broker.log.max_offset(topic, queue),
-    );
+    let (min, max) =
+        (broker.log().min_offset(topic, queue)?, broker.log().max_offset(topic, queue)?);
     if !(min..max).contains(&index) {
         let mut answer = request.response(response::SUCCESS);
         answer.remark = Some(format!("Index {index} of {queue}@{topic} is not exist!").into());
@@ -99,7 +97,7 @@ pub(super) fn entries(broker: &Arc<Inner>, request: &Command) -> Answer {
         let subscription = subscription.as_deref();
         subscription.is_none_or(|subscription| subscription.may_match(tags_code))
     };
-    let found = broker.log.entries(topic, queue, index, count);
+    let found = broker.log().entries(topic, queue, index, count)?;
     let body = ConsumeQueueBody {
         filter_data: None,
         max_queue_index: max,
@@ -123,9 +121,7 @@ pub(super) fn entries(broker: &Arc<Inner>, request: &Command) -> Answer {
 pub(super) fn lock(broker: &Arc<Inner>, request: &Command) -> Answer {
     let wanted: LockBatchRequest = fastjson::from_slice(&request.body)?;
     let group = &wanted.consumer_group;
-    let lock_ok_mq_set = broker
-        .locks
-        .lock(group, &wanted.client_id, wanted.mq_set, now_ms());
+    let lock_ok_mq_set = broker.locks.lock(group, &wanted.client_id, wanted.mq_set, now_ms());
     let body = LockBatchResponse { lock_ok_mq_set };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }

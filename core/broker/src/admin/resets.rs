@@ -8,6 +8,7 @@ use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson::{self, QueueMap};
 use ferromq_protocol::headers::ResetOffsetRequest;
 use ferromq_protocol::{Command, Language};
+use ferromq_store::{Boundary, StoreError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,10 +32,10 @@ pub(super) fn reset(broker: &Arc<Inner>, request: &Command) -> Answer {
 }
 
 /// The offset that a time means in a queue.
-fn offset_at(broker: &Inner, topic: &str, queue: i32, timestamp: i64) -> i64 {
+fn offset_at(broker: &Inner, topic: &str, queue: i32, timestamp: i64) -> Result<i64, StoreError> {
     match timestamp < 0 {
-        true => broker.log.max_offset(topic, queue),
-        false => broker.log.offset_at(topic, queue, timestamp, false),
+        true => broker.log().max_offset(topic, queue),
+        false => broker.log().offset_at(topic, queue, timestamp, Boundary::Lower),
     }
 }
 
@@ -56,13 +57,13 @@ fn here(
         Some(queue) => {
             let offset = match header.offset.filter(|offset| *offset != -1) {
                 Some(offset) => within(broker, name, queue, offset)?,
-                None => offset_at(broker, name, queue, header.timestamp),
+                None => offset_at(broker, name, queue, header.timestamp)?,
             };
             targets.insert(queue, offset);
         }
         None => {
             for queue in 0..topic.read_queue_nums {
-                targets.insert(queue, offset_at(broker, name, queue, header.timestamp));
+                targets.insert(queue, offset_at(broker, name, queue, header.timestamp)?);
             }
         }
     }
@@ -73,22 +74,15 @@ fn here(
         broker.offsets.assign_reset(group, name, *queue, *offset);
     }
     broker.offsets.save()?;
-    tracing::info!(
-        group,
-        topic = name,
-        ?targets,
-        "progress reset by an administrator"
-    );
+    tracing::info!(group, topic = name, ?targets, "progress reset by an administrator");
     let offset_table = offset_table(broker, name, &targets);
     let body = ResetOffsetBody { offset_table };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }
 
 fn within(broker: &Inner, topic: &str, queue: i32, offset: i64) -> Result<i64, Failure> {
-    let (min, max) = (
-        broker.log.min_offset(topic, queue),
-        broker.log.max_offset(topic, queue),
-    );
+    let (min, max) =
+        (broker.log().min_offset(topic, queue)?, broker.log().max_offset(topic, queue)?);
     match (min..=max + 1).contains(&offset) {
         true => Ok(offset),
         false => Err(Failure::system(format!(
@@ -134,7 +128,7 @@ fn at_clients(
             .offsets
             .query(group, name, queue)
             .ok_or_else(|| Failure::system(format!("THe consumer group <{group}> not exist")))?;
-        let wanted = offset_at(broker, name, queue, header.timestamp).max(0);
+        let wanted = offset_at(broker, name, queue, header.timestamp)?.max(0);
         let target = match header.is_force || wanted < stored {
             true => wanted,
             false => stored,
@@ -150,10 +144,7 @@ fn at_clients(
         );
         return Err(Failure::new(response::CONSUMER_NOT_ONLINE, remark));
     }
-    if let Some(old) = clients
-        .iter()
-        .find(|client| client.version < FIRST_THAT_RESETS)
-    {
+    if let Some(old) = clients.iter().find(|client| client.version < FIRST_THAT_RESETS) {
         return Err(Failure::system(format!(
             "the client does not support this feature. version={}",
             old.version
@@ -173,9 +164,7 @@ fn at_clients(
                 })
                 .collect(),
         }),
-        _ => fastjson::to_vec(&ResetOffsetBody {
-            offset_table: table.clone(),
-        }),
+        _ => fastjson::to_vec(&ResetOffsetBody { offset_table: table.clone() }),
     };
     let told = ResetOffsetRequest {
         topic: name,
@@ -192,8 +181,6 @@ fn at_clients(
             tracing::warn!(group, client = %client.id, %error, "cannot tell a client to reset its progress");
         }
     }
-    let body = ResetOffsetBody {
-        offset_table: table,
-    };
+    let body = ResetOffsetBody { offset_table: table };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }

@@ -13,6 +13,7 @@ use ferromq_protocol::headers::BrokerStatsRequest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 /// VIEW_BROKER_STATS_DATA.
 pub(super) fn view_stats(broker: &Arc<Inner>, request: &Command) -> Answer {
@@ -30,17 +31,14 @@ pub(super) fn info(broker: &Arc<Inner>, request: &Command) -> Answer {
     let now = now_ms();
     let mut table = BTreeMap::new();
     of_broker(broker, now, &mut table);
-    of_log(broker, now, &mut table);
+    of_log(broker, &mut table);
     of_traffic(broker, now, &mut table);
     for pool in ["send", "pull", "litePull", "query", "ack"] {
         for figure in ["Size", "Capacity", "HeadWaitTimeMills"] {
             table.insert(format!("{pool}ThreadPoolQueue{figure}"), "0".to_string());
         }
     }
-    for key in [
-        "EndTransactionQueueSize",
-        "EndTransactionThreadPoolQueueCapacity",
-    ] {
+    for key in ["EndTransactionQueueSize", "EndTransactionThreadPoolQueueCapacity"] {
         table.insert(key.to_string(), "0".to_string());
     }
     Ok(request.success_body(fastjson::to_vec(&KvTable { table })))
@@ -58,16 +56,8 @@ fn of_broker(broker: &Inner, now: i64, table: &mut Figures) {
     put(table, "runtime", duration(now - broker.started));
     put(table, "brokerActive", true);
     put(table, "brokerVersion", CURRENT_VERSION);
-    put(
-        table,
-        "brokerVersionDesc",
-        concat!("FerroMQ ", env!("CARGO_PKG_VERSION")),
-    );
-    put(
-        table,
-        "startAcceptSendRequestTimeStamp",
-        config.start_accept_send_request_time_stamp,
-    );
+    put(table, "brokerVersionDesc", concat!("FerroMQ ", env!("CARGO_PKG_VERSION")));
+    put(table, "startAcceptSendRequestTimeStamp", config.start_accept_send_request_time_stamp);
     for key in ["timerReadBehind", "timerOffsetBehind", "timerCongestNum"] {
         put(table, key, 0);
     }
@@ -76,32 +66,19 @@ fn of_broker(broker: &Inner, now: i64, table: &mut Figures) {
     }
 }
 
-fn of_log(broker: &Inner, now: i64, table: &mut Figures) {
-    let log = &broker.log;
-    let (log_used, queues_used) = log.disk_used();
-    put(table, "commitLogDiskRatio", log_used);
-    put(table, "consumeQueueDiskRatio", queues_used);
-    put(table, "commitLogMinOffset", log.start());
-    put(table, "commitLogMaxOffset", log.end());
-    put(
-        table,
-        "remainHowManyDataToFlush",
-        format!("{} B", log.end() - log.flushed()),
-    );
+fn of_log(broker: &Inner, table: &mut Figures) {
+    let store = &broker.store;
+    put(table, "commitLogDiskRatio", store.disk_used());
+    put(table, "consumeQueueDiskRatio", store.disk_used());
+    put(table, "commitLogMinOffset", store.log_start());
+    put(table, "commitLogMaxOffset", store.log_end());
+    let unflushed = store.log_end() - store.log_flushed();
+    put(table, "remainHowManyDataToFlush", format!("{unflushed} B"));
     // Entries are in their queues before the sender has its answer.
     put(table, "dispatchBehindBytes", 0);
     put(table, "dispatchMaxBuffer", 0);
     put(table, "pageCacheLockTimeMills", 0);
-    let earliest = log
-        .message(log.start())
-        .and_then(|message| store_time(&message));
-    put(table, "earliestMessageTimeStamp", earliest.unwrap_or(now));
-}
-
-/// The store time of a record, which lies at the same place in each.
-fn store_time(record: &[u8]) -> Option<i64> {
-    let view = ferromq_protocol::record::RecordView::parse(record).ok()?;
-    Some(view.store_timestamp())
+    put(table, "earliestMessageTimeStamp", store.earliest_store_time());
 }
 
 fn of_traffic(broker: &Inner, now: i64, table: &mut Figures) {
@@ -109,11 +86,7 @@ fn of_traffic(broker: &Inner, now: i64, table: &mut Figures) {
     put(table, "putTps", triple(&[&stats.put_rate], now));
     put(table, "getFoundTps", triple(&[&stats.found_rate], now));
     put(table, "getMissTps", triple(&[&stats.miss_rate], now));
-    put(
-        table,
-        "getTotalTps",
-        triple(&[&stats.found_rate, &stats.miss_rate], now),
-    );
+    put(table, "getTotalTps", triple(&[&stats.found_rate, &stats.miss_rate], now));
     let transferred = triple(&[&stats.transferred_rate], now);
     put(table, "getTransferedTps", &transferred);
     put(table, "getTransferredTps", transferred);
@@ -121,41 +94,16 @@ fn of_traffic(broker: &Inner, now: i64, table: &mut Figures) {
     let size = stats.put_size.load(Ordering::Relaxed);
     put(table, "putMessageTimesTotal", messages);
     put(table, "putMessageSizeTotal", size);
-    put(
-        table,
-        "putMessageAverageSize",
-        size as f64 / messages.max(1) as f64,
-    );
-    put(
-        table,
-        "putMessageFailedTimes",
-        stats.put_failed.load(Ordering::Relaxed),
-    );
-    put(
-        table,
-        "putMessageEntireTimeMax",
-        stats.put_time_max.load(Ordering::Relaxed),
-    );
-    put(
-        table,
-        "getMessageEntireTimeMax",
-        stats.get_time_max.load(Ordering::Relaxed),
-    );
+    put(table, "putMessageAverageSize", size as f64 / messages.max(1) as f64);
+    put(table, "putMessageFailedTimes", stats.put_failed.load(Ordering::Relaxed));
+    put(table, "putMessageEntireTimeMax", stats.put_time_max.load(Ordering::Relaxed));
+    put(table, "getMessageEntireTimeMax", stats.get_time_max.load(Ordering::Relaxed));
     put(table, "putMessageDistributeTime", stats.put_times());
-    for (name, totals) in [
-        ("Put", broker.stats.put_totals(now)),
-        ("Get", broker.stats.get_totals(now)),
-    ] {
-        let DayTotals {
-            yesterday_morning,
-            today_morning,
-            now,
-        } = totals;
-        put(
-            table,
-            &format!("msg{name}TotalYesterdayMorning"),
-            yesterday_morning,
-        );
+    for (name, totals) in
+        [("Put", broker.stats.put_totals(now)), ("Get", broker.stats.get_totals(now))]
+    {
+        let DayTotals { yesterday_morning, today_morning, now } = totals;
+        put(table, &format!("msg{name}TotalYesterdayMorning"), yesterday_morning);
         put(table, &format!("msg{name}TotalTodayMorning"), today_morning);
         put(table, &format!("msg{name}TotalTodayNow"), now);
     }
@@ -179,6 +127,6 @@ pub(super) fn clean_queues(broker: &Arc<Inner>, request: &Command) -> Answer {
 
 /// DELETE_EXPIRED_COMMITLOG.
 pub(super) fn delete_expired(broker: &Arc<Inner>, request: &Command) -> Answer {
-    broker.log.delete_expired().map_err(Failure::system)?;
+    broker.store.remove_expired(SystemTime::now())?;
     Ok(request.response(response::SUCCESS))
 }

@@ -3,7 +3,7 @@
 use super::paging::Page;
 use crate::answer::{Answer, Failure};
 use crate::inner::Inner;
-use crate::topics::TopicTable;
+use crate::topics::{MAX_QUEUES, TopicTable};
 use ferromq_model::names;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{TopicConfig, TopicConfigList, TopicList};
@@ -14,9 +14,7 @@ use ferromq_protocol::headers::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The most queues that a topic may have on one broker: each costs files and memory.
-const MAX_QUEUES: i32 = 65_535;
+use std::time::Duration;
 
 /// UPDATE_AND_CREATE_TOPIC.
 pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
@@ -34,8 +32,7 @@ pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
     };
     check(broker, &topic, &changes)?;
     broker.topics.upsert(topic, &changes)?;
-    // Also when nothing changed: an earlier answer may have failed for the disk.
-    broker.topics.save()?;
+    settle(broker)?;
     Ok(request.response(response::SUCCESS))
 }
 
@@ -53,9 +50,22 @@ pub(super) fn update_list(broker: &Arc<Inner>, request: &Command) -> Answer {
             break;
         }
     }
-    broker.topics.save()?;
+    settle(broker)?;
     outcome?;
     Ok(request.response(response::SUCCESS))
+}
+
+/// How long an administrator waits for the name servers.
+const ANNOUNCEMENT: Duration = Duration::from_secs(3);
+
+/// Makes sure that changes are on disk and that the name servers know them: whoever created a topic
+/// uses it next. Also when nothing changed, as an earlier answer may have failed for the disk.
+fn settle(broker: &Inner) -> Result<(), Failure> {
+    broker.topics.save()?;
+    if !broker.topics.wait_announced(ANNOUNCEMENT) {
+        tracing::warn!("a name server is slow to take a changed topic");
+    }
+    Ok(())
 }
 
 fn check(
@@ -70,10 +80,9 @@ fn check(
     if mixed && !config.enable_mixed_message_type {
         return Err(Failure::parameter("MIXED message type is not supported."));
     }
-    for (name, queues) in [
-        ("readQueueNums", topic.read_queue_nums),
-        ("writeQueueNums", topic.write_queue_nums),
-    ] {
+    for (name, queues) in
+        [("readQueueNums", topic.read_queue_nums), ("writeQueueNums", topic.write_queue_nums)]
+    {
         if !(0..=MAX_QUEUES).contains(&queues) {
             return Err(Failure::parameter(format!(
                 "The {name} of topic[{}] must lie in 0..={MAX_QUEUES}, not {queues}.",
@@ -93,9 +102,9 @@ fn check(
 fn check_not_system(broker: &Inner, topic: &str) -> Result<(), Failure> {
     let protect = broker.config.load().validate_system_topic_when_update_topic;
     match protect && broker.topics.is_system(topic) {
-        true => Err(Failure::parameter(format!(
-            "The topic[{topic}] is conflict with system topic."
-        ))),
+        true => {
+            Err(Failure::parameter(format!("The topic[{topic}] is conflict with system topic.")))
+        }
         false => Ok(()),
     }
 }
@@ -119,10 +128,7 @@ pub(super) fn delete(broker: &Arc<Inner>, request: &Command) -> Answer {
         if config.auto_delete_unused_stats {
             broker.stats.remove_topic(topic);
         }
-        broker.log.delete_topic(topic).map_err(|error| {
-            tracing::error!(topic, %error, "the queues of a deleted topic are left on disk");
-            Failure::system(error)
-        })?;
+        broker.store.remove_topic(topic)?;
     }
     broker.topics.save()?;
     broker.offsets.save()?;
@@ -137,9 +143,7 @@ fn pop_retry_topics(broker: &Inner, topic: &str) -> Vec<String> {
         ['_', '+'].map(|separator| format!("{}{group}{separator}{topic}", names::RETRY_PREFIX))
     };
     let candidates = groups.into_iter().flat_map(of_group);
-    candidates
-        .filter(|name| broker.topics.contains(name))
-        .collect()
+    candidates.filter(|name| broker.topics.contains(name)).collect()
 }
 
 /// GET_ALL_TOPIC_CONFIG.
@@ -149,17 +153,10 @@ pub(super) fn all(broker: &Arc<Inner>, request: &Command) -> Answer {
     let total = AllTopicConfigResponse {
         total_topic_num: i32::try_from(table.topic_config_table.len()).ok(),
     };
-    let page = Page {
-        first: header.topic_seq,
-        version: header.data_version,
-        most: header.max_topic_num,
-    };
+    let page =
+        Page { first: header.topic_seq, version: header.data_version, most: header.max_topic_num };
     let version = table.data_version.clone();
-    page.cut(
-        &mut table.topic_config_table,
-        &version,
-        &broker.config.load(),
-    )?;
+    page.cut(&mut table.topic_config_table, &version, &broker.config.load())?;
     Ok(request.success(&total).with_body(fastjson::to_vec(&table)))
 }
 
@@ -175,19 +172,13 @@ pub(super) fn get(broker: &Arc<Inner>, request: &Command) -> Answer {
 
 /// GET_SYSTEM_TOPIC_LIST_FROM_BROKER.
 pub(super) fn system(broker: &Arc<Inner>, request: &Command) -> Answer {
-    let list = TopicList {
-        topic_list: broker.topics.system_topics(),
-        ..TopicList::default()
-    };
+    let list = TopicList { topic_list: broker.topics.system_topics(), ..TopicList::default() };
     Ok(request.success_body(fastjson::to_vec(&list)))
 }
 
 /// CLEAN_UNUSED_TOPIC: deletes the queues of topics that the broker does not have.
 pub(super) fn clean_unused(broker: &Arc<Inner>, request: &Command) -> Answer {
     let known = |topic: &str| broker.topics.contains(topic);
-    broker
-        .log
-        .delete_unknown_topics(&known)
-        .map_err(Failure::system)?;
+    broker.log().remove_unknown_topics(known)?;
     Ok(request.response(response::SUCCESS))
 }

@@ -121,10 +121,7 @@ impl Members {
                 false
             }
             None => {
-                let member = Member {
-                    client: client.clone(),
-                    fingerprint: None,
-                };
+                let member = Member { client: client.clone(), fingerprint: None };
                 self.by_connection.insert(client.connection.id(), member);
                 true
             }
@@ -159,8 +156,7 @@ impl Members {
     /// subscription to the same topic only takes the place of the older.
     fn put_subscriptions(&mut self, subscriptions: Vec<SubscriptionData>) -> bool {
         let before = self.subscriptions.len();
-        self.subscriptions
-            .retain(|topic, _| subscriptions.iter().any(|new| new.topic == *topic));
+        self.subscriptions.retain(|topic, _| subscriptions.iter().any(|new| new.topic == *topic));
         let mut changed = self.subscriptions.len() != before;
         for subscription in subscriptions {
             match self.subscriptions.get_mut(&subscription.topic) {
@@ -168,8 +164,7 @@ impl Members {
                 Some(known) => *known = Arc::new(subscription),
                 None => {
                     changed = true;
-                    self.subscriptions
-                        .insert(subscription.topic.clone(), Arc::new(subscription));
+                    self.subscriptions.insert(subscription.topic.clone(), Arc::new(subscription));
                 }
             }
         }
@@ -187,9 +182,7 @@ impl Members {
 
 /// Tells clients that their group has changed, so that they share the queues anew.
 fn notify(group: &str, audience: Vec<Arc<Connection>>) {
-    let header = ConsumerGroupRequest {
-        consumer_group: group,
-    };
+    let header = ConsumerGroupRequest { consumer_group: group };
     for connection in audience {
         let note = Command::request_with(request::NOTIFY_CONSUMER_IDS_CHANGED, &header);
         if let Err(error) = connection.send(note) {
@@ -228,10 +221,8 @@ impl Consumers {
             members.message_model = data.message_model;
             members.consume_from_where = data.consume_from_where;
             members.notify = notify_members;
-            let mut registered = Registered {
-                changed: members.put_client(client),
-                wants_subscriptions: false,
-            };
+            let mut registered =
+                Registered { changed: members.put_client(client), wants_subscriptions: false };
             match fingerprint {
                 Fingerprint::Full(hash) => {
                     let subscriptions = data.subscription_data_set;
@@ -256,10 +247,7 @@ impl Consumers {
                 drop(groups);
                 let mut groups = self.groups.write();
                 let group = groups.entry(name.clone()).or_insert_with(|| {
-                    Arc::new(ConsumerGroup {
-                        name: name.clone(),
-                        members: RwLock::default(),
-                    })
+                    Arc::new(ConsumerGroup { name: name.clone(), members: RwLock::default() })
                 });
                 update(group)
             }

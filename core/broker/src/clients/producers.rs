@@ -17,9 +17,8 @@ pub(super) struct Producers {
 impl Producers {
     pub(super) fn register(&self, client: &Client, group: &str) -> bool {
         let mut groups = self.groups.write();
-        if let Some(known) = groups
-            .get_mut(group)
-            .and_then(|clients| clients.get_mut(&client.connection.id()))
+        if let Some(known) =
+            groups.get_mut(group).and_then(|clients| clients.get_mut(&client.connection.id()))
         {
             known.clone_from(client);
             return false;
@@ -47,17 +46,13 @@ impl Producers {
     pub(super) fn all(&self) -> BTreeMap<String, Vec<Client>> {
         let groups = self.groups.read();
         let all = groups.iter();
-        all.map(|(group, clients)| (group.clone(), clients.values().cloned().collect()))
-            .collect()
+        all.map(|(group, clients)| (group.clone(), clients.values().cloned().collect())).collect()
     }
 
     pub(super) fn any(&self, group: &str) -> Option<Arc<Connection>> {
         let groups = self.groups.read();
-        let open: Vec<&Client> = groups
-            .get(group)?
-            .values()
-            .filter(|client| client.connection.is_open())
-            .collect();
+        let open: Vec<&Client> =
+            groups.get(group)?.values().filter(|client| client.connection.is_open()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let client = open.get(turn.checked_rem(open.len())?)?;
         Some(client.connection.clone())
@@ -67,9 +62,7 @@ impl Producers {
         let groups = self.groups.read();
         let mut silent = Vec::new();
         for (group, clients) in groups.iter() {
-            let late = clients
-                .values()
-                .filter(|client| client.last_seen < deadline);
+            let late = clients.values().filter(|client| client.last_seen < deadline);
             silent.extend(late.map(|client| (client.clone(), group.clone())));
         }
         silent

@@ -59,10 +59,7 @@ async fn members_hear_of_each_other() {
     assert!(join(&b, "b", &[("T", "*", 1)]).changed);
     noted(&mut a, "G").await;
     noted(&mut b, "G").await;
-    assert_eq!(
-        clients.consumer_group("G").unwrap().client_ids(),
-        ["a", "b"]
-    );
+    assert_eq!(clients.consumer_group("G").unwrap().client_ids(), ["a", "b"]);
 
     // A newer subscription to the same topic is no change, an older one is not even taken.
     assert!(!join(&b, "b", &[("T", "x", 2)]).changed);
@@ -90,21 +87,11 @@ async fn members_hear_of_each_other() {
 async fn broadcasting_and_silenced_groups_hear_nothing() {
     let clients = Clients::new();
     let mut a = Pair::new().await;
-    let broadcasting = ConsumerData {
-        message_model: MessageModel::Broadcasting,
-        ..data("B", &[("T", "*", 1)])
-    };
-    assert!(
-        clients
-            .register_consumer(&client(&a, "a", 1), broadcasting, FULL, true)
-            .changed
-    );
+    let broadcasting =
+        ConsumerData { message_model: MessageModel::Broadcasting, ..data("B", &[("T", "*", 1)]) };
+    assert!(clients.register_consumer(&client(&a, "a", 1), broadcasting, FULL, true).changed);
     let silenced = data("S", &[("T", "*", 1)]);
-    assert!(
-        clients
-            .register_consumer(&client(&a, "a", 1), silenced, FULL, false)
-            .changed
-    );
+    assert!(clients.register_consumer(&client(&a, "a", 1), silenced, FULL, false).changed);
     nothing_noted(&clients, &mut a, "M").await;
 }
 
@@ -164,9 +151,7 @@ async fn producers_take_turns() {
     assert!(clients.register_producer(&client(&a, "a", 1), "P"));
     assert!(!clients.register_producer(&client(&a, "a", 2), "P"));
     assert!(clients.register_producer(&client(&b, "b", 1), "P"));
-    let turns: BTreeSet<u64> = (0..2)
-        .map(|_| clients.any_producer("P").unwrap().id())
-        .collect();
+    let turns: BTreeSet<u64> = (0..2).map(|_| clients.any_producer("P").unwrap().id()).collect();
     assert_eq!(turns.len(), 2);
     assert!(clients.any_producer("Q").is_none());
     clients.unregister_producer(&a.connection, "P");

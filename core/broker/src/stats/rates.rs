@@ -16,13 +16,8 @@ pub struct Rate {
 
 impl Default for Rate {
     fn default() -> Self {
-        let slot = || Slot {
-            second: AtomicI64::new(0),
-            count: AtomicI64::new(0),
-        };
-        Rate {
-            slots: (0..SLOTS).map(|_| slot()).collect(),
-        }
+        let slot = || Slot { second: AtomicI64::new(0), count: AtomicI64::new(0) };
+        Rate { slots: (0..SLOTS).map(|_| slot()).collect() }
     }
 }
 
@@ -62,12 +57,7 @@ impl Rate {
 
 /// The rates over 10, 60 and 600 seconds of everything in `rates`, separated by blanks.
 pub fn triple(rates: &[&Rate], now: i64) -> String {
-    let over = |seconds| {
-        rates
-            .iter()
-            .map(|rate| rate.over(seconds, now))
-            .sum::<f64>()
-    };
+    let over = |seconds| rates.iter().map(|rate| rate.over(seconds, now)).sum::<f64>();
     format!("{} {} {}", over(10), over(60), over(600))
 }
 
@@ -83,10 +73,7 @@ mod tests {
             rate.add(1, start + ms);
         }
         let now = start + 20_000;
-        assert_eq!(
-            triple(&[&rate], now),
-            format!("10 {} {}", 200.0 / 60.0, 200.0 / 600.0)
-        );
+        assert_eq!(triple(&[&rate], now), format!("10 {} {}", 200.0 / 60.0, 200.0 / 600.0));
         assert_eq!(rate.over(10, now + 700_000), 0.0);
         rate.add(3, now + 700_000);
         assert_eq!(rate.over(10, now + 701_000), 0.3);

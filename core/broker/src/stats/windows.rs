@@ -22,18 +22,9 @@ struct Window {
     length: i64,
 }
 
-const MINUTE: Window = Window {
-    slot: 10_000,
-    length: 60_000,
-};
-const HOUR: Window = Window {
-    slot: 600_000,
-    length: 3_600_000,
-};
-const DAY: Window = Window {
-    slot: 3_600_000,
-    length: 86_400_000,
-};
+const MINUTE: Window = Window { slot: 10_000, length: 60_000 };
+const HOUR: Window = Window { slot: 600_000, length: 3_600_000 };
+const DAY: Window = Window { slot: 3_600_000, length: 86_400_000 };
 
 #[derive(Debug, Default)]
 struct Marks {
@@ -67,20 +58,14 @@ impl Counter {
         if now < self.next_mark.load(Ordering::Relaxed) {
             return;
         }
-        let (sum, calls) = (
-            self.sum.load(Ordering::Relaxed),
-            self.calls.load(Ordering::Relaxed),
-        );
+        let (sum, calls) = (self.sum.load(Ordering::Relaxed), self.calls.load(Ordering::Relaxed));
         let Marks { minute, hour, day } = &mut *marks;
         for (marks, window) in [(minute, MINUTE), (hour, HOUR), (day, DAY)] {
             let start = now - now.rem_euclid(window.slot);
             if marks.back().is_none_or(|last| last.start < start) {
                 marks.push_back(Mark { start, sum, calls });
             }
-            while marks
-                .front()
-                .is_some_and(|first| first.start < start - window.length)
-            {
+            while marks.front().is_some_and(|first| first.start < start - window.length) {
                 marks.pop_front();
             }
         }
@@ -125,11 +110,7 @@ impl Counter {
         let young = first.calls == 0;
         let elapsed = now - if young { first.start } else { begin };
         StatsWindow {
-            avgpt: if calls > 0 {
-                sum as f64 / calls as f64
-            } else {
-                0.0
-            },
+            avgpt: if calls > 0 { sum as f64 / calls as f64 } else { 0.0 },
             sum,
             tps: sum as f64 * 1000.0 / elapsed.max(1000) as f64,
         }
@@ -175,9 +156,6 @@ mod tests {
         assert_eq!(much_later.stats_minute.sum, 1);
         assert_eq!(much_later.stats_hour.sum, 1);
         assert_eq!(much_later.stats_day.sum, 121);
-        assert_eq!(
-            counter.windows(START + 3 * 86_400_000).stats_day,
-            StatsWindow::default()
-        );
+        assert_eq!(counter.windows(START + 3 * 86_400_000).stats_day, StatsWindow::default());
     }
 }

@@ -52,26 +52,11 @@ struct Attribute {
 const ATTRIBUTES: [Attribute; 3] = [
     Attribute {
         key: "message.type",
-        values: &[
-            "UNSPECIFIED",
-            "NORMAL",
-            "FIFO",
-            "DELAY",
-            "TRANSACTION",
-            "MIXED",
-        ],
+        values: &["UNSPECIFIED", "NORMAL", "FIFO", "DELAY", "TRANSACTION", "MIXED"],
         changeable: true,
     },
-    Attribute {
-        key: "queue.type",
-        values: &["SimpleCQ"],
-        changeable: false,
-    },
-    Attribute {
-        key: "cleanup.policy",
-        values: &["DELETE"],
-        changeable: false,
-    },
+    Attribute { key: "queue.type", values: &["SimpleCQ"], changeable: false },
+    Attribute { key: "cleanup.policy", values: &["DELETE"], changeable: false },
 ];
 
 /// Splits `+key=value,-key`; keys keep their sign.
@@ -165,10 +150,7 @@ mod tests {
         });
         let changes = parse(text).map_err(|error| error.to_string())?;
         let result = alter(existing.as_ref(), &changes).map_err(|error| error.to_string())?;
-        Ok(result
-            .into_iter()
-            .map(|(key, value)| format!("{key}={value}"))
-            .collect())
+        Ok(result.into_iter().map(|(key, value)| format!("{key}={value}")).collect())
     }
 
     #[test]
@@ -179,10 +161,7 @@ mod tests {
             change(None, "+message.type=FIFO,+queue.type=SimpleCQ").unwrap(),
             ["message.type=FIFO", "queue.type=SimpleCQ"]
         );
-        assert_eq!(
-            change(Some(fifo), "+message.type=DELAY").unwrap(),
-            ["message.type=DELAY"]
-        );
+        assert_eq!(change(Some(fifo), "+message.type=DELAY").unwrap(), ["message.type=DELAY"]);
         assert_eq!(change(Some(fifo), "-message.type").unwrap(), [""; 0]);
         assert_eq!(change(Some(fifo), "").unwrap(), ["message.type=FIFO"]);
     }
@@ -199,11 +178,7 @@ mod tests {
                 "-message.type",
                 "only add attribute is supported while creating topic. key: message.type",
             ),
-            (
-                none,
-                "-message.type",
-                "attempt to delete a nonexistent key: message.type",
-            ),
+            (none, "-message.type", "attempt to delete a nonexistent key: message.type"),
             (none, "+=b", "kv string format wrong."),
             (none, "+color=red", "unsupported key: color"),
             (
@@ -216,11 +191,7 @@ mod tests {
                 "+message.type=ODD",
                 "value is not in set: [UNSPECIFIED, NORMAL, FIFO, DELAY, TRANSACTION, MIXED]",
             ),
-            (
-                None,
-                "+reserve.time=1",
-                "Update topic reserveTime not supported",
-            ),
+            (None, "+reserve.time=1", "Update topic reserveTime not supported"),
         ] {
             assert_eq!(change(existing, text).unwrap_err(), remark, "{text}");
         }

@@ -2,10 +2,7 @@ use super::*;
 use std::fs;
 
 fn config() -> BrokerConfig {
-    BrokerConfig {
-        broker_name: "broker-a".to_string(),
-        ..BrokerConfig::default()
-    }
+    BrokerConfig { broker_name: "broker-a".to_string(), ..BrokerConfig::default() }
 }
 
 fn table(folder: &Path, config: &BrokerConfig) -> TopicTable {
@@ -37,11 +34,7 @@ fn every_broker_has_its_own_topics() {
         ("rmq_sys_wheel_timer", 1, 6),
     ] {
         let topic = topics.get(name).unwrap_or_else(|| panic!("{name}"));
-        assert_eq!(
-            (topic.write_queue_nums, topic.perm),
-            (queues, perm),
-            "{name}"
-        );
+        assert_eq!((topic.write_queue_nums, topic.perm), (queues, perm), "{name}");
         assert_eq!(topic.read_queue_nums, queues);
         assert!(topics.is_system(name), "{name}");
     }
@@ -56,10 +49,7 @@ fn reads_the_file_of_the_specification_and_writes_it_back() {
     fs::write(folder.path().join("topics.json"), text).unwrap();
     let topics = table(folder.path(), &config());
     assert_eq!(*topics.get("Demo").unwrap(), TopicConfig::new("Demo", 4));
-    assert_eq!(
-        topics.get("DemoFifo").unwrap().attributes["message.type"],
-        "FIFO"
-    );
+    assert_eq!(topics.get("DemoFifo").unwrap().attributes["message.type"], "FIFO");
     assert_eq!(topics.version().counter, 4 + 13, "13 topics were added");
     topics.save().unwrap();
     let again = table(folder.path(), &config());
@@ -76,10 +66,7 @@ fn a_message_creates_its_topic_like_the_default_one() {
     let create =
         |topic: &str, like: &str, queues| topics.get_or_create(&config, topic, like, queues, 1);
     let few = create("Few", "TBW102", 4).unwrap();
-    assert_eq!(
-        (few.write_queue_nums, few.read_queue_nums, few.perm),
-        (4, 4, 6)
-    );
+    assert_eq!((few.write_queue_nums, few.read_queue_nums, few.perm), (4, 4, 6));
     assert_eq!(few.topic_sys_flag, 1);
     assert_eq!(create("Many", "TBW102", 64).unwrap().write_queue_nums, 8);
     assert_eq!(create("None", "TBW102", -3).unwrap().write_queue_nums, 0);
@@ -87,10 +74,7 @@ fn a_message_creates_its_topic_like_the_default_one() {
     assert!(create("Other", "Missing", 4).is_none());
     assert_eq!(create("Few", "Missing", 9).unwrap().write_queue_nums, 4);
     assert_eq!(topics.version().counter, before.counter + 3);
-    assert_eq!(
-        names_of(&topics.take_announcements()),
-        ["Few", "Many", "None"]
-    );
+    assert_eq!(names_of(&topics.take_announcements()), ["Few", "Many", "None"]);
     assert!(topics.take_announcements().is_empty());
 }
 
@@ -98,10 +82,7 @@ fn a_message_creates_its_topic_like_the_default_one() {
 fn creation_on_use_can_be_forbidden() {
     let folder = tempfile::tempdir().unwrap();
     table(folder.path(), &config()).save().unwrap();
-    let config = BrokerConfig {
-        auto_create_topic_enable: false,
-        ..config()
-    };
+    let config = BrokerConfig { auto_create_topic_enable: false, ..config() };
     let topics = table(folder.path(), &config);
     assert!(topics.contains("TBW102"), "left from before");
     assert!(topics.get_or_create(&config, "T", "TBW102", 4, 0).is_none());
@@ -130,26 +111,11 @@ fn an_administrator_creates_alters_and_deletes() {
     let fifo = changes("+message.type=FIFO");
     assert!(topics.upsert(TopicConfig::new("T", 2), &fifo).unwrap());
     assert!(!topics.upsert(TopicConfig::new("T", 2), &fifo).unwrap());
-    assert!(
-        !topics
-            .upsert(TopicConfig::new("T", 2), &changes(""))
-            .unwrap()
-    );
-    assert!(
-        topics
-            .upsert(TopicConfig::new("T", 3), &changes(""))
-            .unwrap()
-    );
+    assert!(!topics.upsert(TopicConfig::new("T", 2), &changes("")).unwrap());
+    assert!(topics.upsert(TopicConfig::new("T", 3), &changes("")).unwrap());
     let topic = topics.get("T").unwrap();
-    assert_eq!(
-        topic.attributes["message.type"], "FIFO",
-        "kept when left out"
-    );
-    assert!(
-        topics
-            .upsert(TopicConfig::new("T", 9), &changes("+x=y"))
-            .is_err()
-    );
+    assert_eq!(topic.attributes["message.type"], "FIFO", "kept when left out");
+    assert!(topics.upsert(TopicConfig::new("T", 9), &changes("+x=y")).is_err());
     assert_eq!(topics.get("T").unwrap().write_queue_nums, 3);
     topics.take_announcements();
     assert!(topics.delete("T") && !topics.delete("T"));
