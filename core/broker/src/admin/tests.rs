@@ -582,7 +582,7 @@ async fn consumers_of_unknown_groups_are_left_out() {
 async fn over_the_wire(broker: &TestBroker, request: Command) -> Command {
     struct Admin(Arc<Inner>);
     impl ferromq_net::Service for Admin {
-        fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+        fn handle(&self, connection: &Arc<ferromq_net::Connection>, request: Command) -> Reply {
             handle(&self.0, connection, request)
         }
     }

@@ -33,8 +33,8 @@ async fn registry(ordered: &'static str) -> Registry {
             _ => request.response(response::SUCCESS),
         })
     });
-    let server = Server::bind("127.0.0.1:0", service, ServerOptions::default()).await;
-    Registry { server: Some(server.unwrap()), seen, version }
+    let server = Server::bind("127.0.0.1:0", service.clone(), ServerOptions::default()).await;
+    Registry { server: Some(server.unwrap()), service, seen, version }
 }
 
 impl Registry {
