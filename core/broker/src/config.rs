@@ -1,6 +1,10 @@
 //! The broker's settings. Names and meanings are those of RocketMQ's broker file; the settings of
 //! the store are declared beside the store.
 
+mod foreign;
+
+pub use foreign::{NOT_SUPPORTED, WITHOUT_EFFECT};
+
 use ferromq_model::config::{ConfigTable, SettingError};
 use ferromq_model::config_table;
 use std::net::{IpAddr, Ipv4Addr};
@@ -136,83 +140,6 @@ config_table! {
     }
 }
 
-/// Settings of the Java broker that mean nothing here: sizes of thread pools, of queues between
-/// them, and of the network library. A file that has them is not wrong, so they cause no warning;
-/// they are listed for the manual.
-pub const WITHOUT_EFFECT: &[&str] = &[
-    "ackMessageThreadPoolNums",
-    "ackThreadPoolQueueCapacity",
-    "adminBrokerThreadPoolNums",
-    "adminBrokerThreadPoolQueueCapacity",
-    "asyncSendEnable",
-    "brokerFastFailureEnable",
-    "channelNotActiveInterval",
-    "clientAsyncSemaphoreValue",
-    "clientCallbackExecutorThreads",
-    "clientChannelMaxIdleTimeSeconds",
-    "clientCloseSocketIfTimeout",
-    "clientManageThreadPoolNums",
-    "clientManagerThreadPoolQueueCapacity",
-    "clientOnewaySemaphoreValue",
-    "clientPooledByteBufAllocatorEnable",
-    "clientSocketRcvBufSize",
-    "clientSocketSndBufSize",
-    "clientWorkerThreads",
-    "commercialBaseCount",
-    "commercialSizePerMsg",
-    "consumerManageThreadPoolNums",
-    "consumerManagerThreadPoolQueueCapacity",
-    "disableCallbackExecutor",
-    "disableNettyWorkerGroup",
-    "enableFastChannelEventProcess",
-    "endTransactionPoolQueueCapacity",
-    "endTransactionThreadPoolNums",
-    "heartbeatThreadPoolNums",
-    "heartbeatThreadPoolQueueCapacity",
-    "highSpeedMode",
-    "isolateLogEnable",
-    "litePullMessageThreadPoolNums",
-    "litePullThreadPoolQueueCapacity",
-    "loadBalanceProcessorThreadPoolNums",
-    "loadBalanceThreadPoolQueueCapacity",
-    "printChannelGroups",
-    "printChannelGroupsMinNum",
-    "processReplyMessageThreadPoolNums",
-    "pullMessageThreadPoolNums",
-    "pullThreadPoolQueueCapacity",
-    "putMessageFutureThreadPoolNums",
-    "putThreadPoolQueueCapacity",
-    "queryMessageThreadPoolNums",
-    "queryThreadPoolQueueCapacity",
-    "realTimeNotifyConsumerChange",
-    "recoverConcurrently",
-    "recoverThreadPoolNums",
-    "replyThreadPoolQueueCapacity",
-    "sendMessageThreadPoolNums",
-    "sendThreadPoolQueueCapacity",
-    "serverAsyncSemaphoreValue",
-    "serverCallbackExecutorThreads",
-    "serverNettyWorkerGroupEnable",
-    "serverOnewaySemaphoreValue",
-    "serverPooledByteBufAllocatorEnable",
-    "serverSelectorThreads",
-    "serverSocketBacklog",
-    "serverSocketRcvBufSize",
-    "serverSocketSndBufSize",
-    "serverWorkerThreads",
-    "transferMsgByHeap",
-    "useEpollNativeSelector",
-    "waitTimeMillsInAckQueue",
-    "waitTimeMillsInAdminBrokerQueue",
-    "waitTimeMillsInHeartbeatQueue",
-    "waitTimeMillsInLitePullQueue",
-    "waitTimeMillsInPullQueue",
-    "waitTimeMillsInSendQueue",
-    "waitTimeMillsInTransactionQueue",
-    "writeBufferHighWaterMark",
-    "writeBufferLowWaterMark",
-];
-
 impl BrokerConfig {
     /// Fills what was left empty from the environment and the host.
     pub fn complete(mut self) -> Self {
@@ -256,9 +183,10 @@ impl BrokerConfig {
         !fixed.contains(&key) && !self.config_black_list.split(';').any(|name| name.trim() == key)
     }
 
-    /// Sets one setting of a broker file. `Ok(false)` when it is known but has no effect here.
+    /// Sets one setting of a broker file. `Ok(false)` when it is known but has no effect here. The
+    /// store's settings are unknown to this.
     pub fn set_known(&mut self, key: &str, value: &str) -> Result<bool, SettingError> {
-        if WITHOUT_EFFECT.contains(&key) {
+        if WITHOUT_EFFECT.contains(&key) || NOT_SUPPORTED.contains(&key) {
             return Ok(false);
         }
         self.set(key, value).map(|()| true)
@@ -326,8 +254,10 @@ mod tests {
         assert_eq!(config.set_known("brokerPermission", "4"), Ok(true));
         assert_eq!(config.broker_permission, 4);
         assert!(config.set_known("brokerPermision", "4").is_err());
-        for key in WITHOUT_EFFECT {
-            assert!(config.get(key).is_none(), "{key} is declared twice");
+        let store = ferromq_store::StoreConfig::default();
+        for key in WITHOUT_EFFECT.iter().chain(NOT_SUPPORTED) {
+            let declared = config.get(key).or_else(|| store.get(key));
+            assert!(declared.is_none(), "{key} is declared twice");
         }
     }
 

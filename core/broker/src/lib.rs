@@ -10,6 +10,8 @@ mod clock;
 pub mod config;
 pub mod groups;
 #[allow(dead_code)]
+mod housekeeping;
+#[allow(dead_code)]
 mod inner;
 pub mod locks;
 #[allow(dead_code)]

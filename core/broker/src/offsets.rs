@@ -188,6 +188,18 @@ impl ConsumerOffsets {
         with_group.map(|(topic, _)| topic.clone()).collect()
     }
 
+    /// The topics in which each group has progress.
+    pub fn topics_by_group(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut by_group: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (topic, groups) in self.topics.read().iter() {
+            for group in groups.keys() {
+                let topics = by_group.entry(group.clone()).or_default();
+                topics.insert(topic.clone());
+            }
+        }
+        by_group
+    }
+
     /// The groups that have progress in the topic.
     pub fn groups_of_topic(&self, topic: &str) -> BTreeSet<String> {
         let topics = self.topics.read();
@@ -354,6 +366,7 @@ mod tests {
         assert!(!table.clone_group("G", "H", "V"));
         assert_eq!(table.of_group_and_topic("H", "T"), BTreeMap::from([(0, 1), (1, 2)]));
         assert_eq!(table.groups_of_topic("T").len(), 2);
+        assert_eq!(table.topics_by_group()["G"], table.topics_of_group("G"));
         table.remove_topic("T");
         assert_eq!(table.query("H", "T", 0), None);
         assert_eq!(table.query("G", "U", 0), Some(3));

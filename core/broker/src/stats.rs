@@ -108,7 +108,6 @@ impl BrokerStats {
 
 /// Totals at the last two midnights.
 struct Mornings {
-    next_midnight: i64,
     yesterday: (i64, i64),
     today: (i64, i64),
 }
@@ -134,6 +133,7 @@ pub struct Stats {
     /// By topic, then by group.
     groups: Keyed<HashMap<String, Arc<GroupStats>>>,
     mornings: Mutex<Mornings>,
+    next_midnight: AtomicI64,
     time_zone: TimeZone,
 }
 
@@ -149,11 +149,8 @@ impl Stats {
             broker: BrokerStats::default(),
             topics: RwLock::default(),
             groups: RwLock::default(),
-            mornings: Mutex::new(Mornings {
-                next_midnight: midnight_after(now, &time_zone),
-                yesterday: (0, 0),
-                today: (0, 0),
-            }),
+            mornings: Mutex::new(Mornings { yesterday: (0, 0), today: (0, 0) }),
+            next_midnight: AtomicI64::new(midnight_after(now, &time_zone)),
             time_zone,
         }
     }
@@ -303,20 +300,22 @@ impl Stats {
     /// Notes the totals when midnight has passed since the last count: nothing was counted between
     /// midnight and now, so they are midnight's.
     fn roll_mornings(&self, now: i64) {
-        let Some(mut mornings) = self.mornings.try_lock() else {
+        if now < self.next_midnight.load(Ordering::Relaxed) {
             return;
-        };
-        if now < mornings.next_midnight {
+        }
+        let mut mornings = self.mornings.lock();
+        let midnight = self.next_midnight.load(Ordering::Relaxed);
+        if now < midnight {
             return;
         }
         let totals = (self.broker.put.total(), self.broker.get.total());
-        let following = midnight_after(mornings.next_midnight, &self.time_zone);
-        mornings.yesterday = match now >= following {
+        mornings.yesterday = match now >= midnight_after(midnight, &self.time_zone) {
             true => totals,
             false => mornings.today,
         };
         mornings.today = totals;
-        mornings.next_midnight = midnight_after(now, &self.time_zone);
+        let next = midnight_after(now, &self.time_zone);
+        self.next_midnight.store(next, Ordering::Relaxed);
     }
 }
 

@@ -119,9 +119,12 @@ pub(super) fn of_broker(broker: &Arc<Inner>, request: &Command) -> Answer {
     let now = now_ms();
     let mut body =
         ConsumeStatsList { broker_addr: broker.address(), ..ConsumeStatsList::default() };
-    for group in broker.groups.names() {
+    for (group, topics) in broker.offsets.topics_by_group() {
+        if !broker.groups.contains(&group) {
+            continue;
+        }
         let mut of_group = Vec::new();
-        for name in broker.offsets.topics_of_group(&group) {
+        for name in topics {
             let Some(topic) = broker.topics.get(&name) else {
                 continue;
             };

@@ -5,7 +5,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{
-    ConsumeQueueBody, ConsumeQueueEntry, LockBatchRequest, LockBatchResponse, SubscriptionData,
+    ConsumeQueueBody, ConsumeQueueEntry, LockBatchRequest, LockBatchResponse,
 };
 use ferromq_protocol::code::response;
 use ferromq_protocol::fastjson;
@@ -112,7 +112,7 @@ pub(super) fn entries(broker: &Arc<Inner>, request: &Command) -> Answer {
                 tags_code: entry.tags_code,
             })
             .collect(),
-        subscription_data: subscription.as_deref().map(SubscriptionData::clone),
+        subscription_data: subscription.as_deref().cloned(),
     };
     Ok(request.success_body(fastjson::to_vec(&body)))
 }
