@@ -1,0 +1,125 @@
+//! Apache's own servers, on free ports, with small heaps.
+
+use crate::process::Process;
+use crate::setup::{self, Part};
+use crate::{Problem, ports};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+/// Without these, Java 17 refuses what RocketMQ does.
+pub const JVM_FLAGS: &[&str] = &[
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.misc=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+    "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    // Short lives on few cores: the second compiler and a parallel collector cost more than they give.
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+];
+
+/// Which of Apache's servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 4.9.7, the last 4.9 whose servers can be had as jars.
+    V49,
+    /// 5.5.0.
+    V55,
+}
+
+impl Version {
+    /// Its jars.
+    pub fn part(self) -> Part {
+        match self {
+            Version::V49 => Part::Servers49,
+            Version::V55 => Part::Servers55,
+        }
+    }
+}
+
+/// A Java command over a part's jars, its home moved to `home`.
+pub fn java(part: Part, home: &Path, heap: &[&str], main: &str) -> Result<Command, Problem> {
+    setup::ensure(part)?;
+    let mut command = Command::new("java");
+    command.args(JVM_FLAGS).args(heap);
+    command.arg(format!("-Duser.home={}", home.display()));
+    command.arg("-cp").arg(format!("{}/*", part.folder().display()));
+    command.arg(main).env("ROCKETMQ_HOME", home);
+    // The environment of whoever runs the tests must not reach the server.
+    command.env_remove("NAMESRV_ADDR").env_remove("JAVA_OPT");
+    Ok(command)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Problem> {
+    std::fs::write(path, text).map_err(|source| Problem::File { path: path.to_owned(), source })
+}
+
+const STARTED: Duration = Duration::from_secs(90);
+
+/// Starts a name server and returns it with its address.
+pub fn name_server(version: Version, home: &Path) -> Result<(Process, String), Problem> {
+    let port = ports::single()?;
+    let file = home.join("namesrv.conf");
+    write(&file, &format!("listenPort={port}\nbindAddress=127.0.0.1\n"))?;
+    let mut command = java(
+        version.part(),
+        home,
+        &["-Xms128m", "-Xmx256m"],
+        "org.apache.rocketmq.namesrv.NamesrvStartup",
+    )?;
+    command.arg("-c").arg(&file);
+    let process = Process::start_guarded("apache-namesrv", &command, home)?;
+    process.wait_line("boot success", STARTED, |l| l.contains("boot success"))?;
+    Ok((process, format!("127.0.0.1:{port}")))
+}
+
+/// Starts a broker and returns it with its address.
+pub fn broker(
+    version: Version,
+    home: &Path,
+    name: &str,
+    namesrv: &str,
+) -> Result<(Process, String), Problem> {
+    let port = ports::broker()?;
+    let store = home.join("store");
+    let settings = [
+        ("brokerClusterName", "DefaultCluster".to_owned()),
+        ("brokerName", name.to_owned()),
+        ("brokerId", "0".to_owned()),
+        ("brokerIP1", "127.0.0.1".to_owned()),
+        ("brokerIP2", "127.0.0.1".to_owned()),
+        ("bindAddress", "127.0.0.1".to_owned()),
+        ("listenPort", port.to_string()),
+        ("namesrvAddr", namesrv.to_owned()),
+        ("storePathRootDir", store.display().to_string()),
+        ("storePathCommitLog", store.join("commitlog").display().to_string()),
+        ("mappedFileSizeCommitLog", (64 << 20).to_string()),
+        ("mapedFileSizeCommitLog", (64 << 20).to_string()),
+        ("diskMaxUsedSpaceRatio", "95".to_owned()),
+        ("enablePropertyFilter", "true".to_owned()),
+        // A machine under load must be slow, not answer SYSTEM_BUSY.
+        ("waitTimeMillsInSendQueue", "10000".to_owned()),
+        ("waitTimeMillsInTransactionQueue", "10000".to_owned()),
+        ("osPageCacheBusyTimeOutMills", "5000".to_owned()),
+        ("sendMessageThreadPoolNums", "4".to_owned()),
+        ("transactionCheckInterval", "3000".to_owned()),
+        ("transactionTimeOut", "2000".to_owned()),
+    ];
+    let file = home.join("broker.conf");
+    let text: String = settings.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+    write(&file, &text)?;
+    let mut command = java(
+        version.part(),
+        home,
+        &["-Xms256m", "-Xmx512m"],
+        "org.apache.rocketmq.broker.BrokerStartup",
+    )?;
+    command.arg("-c").arg(&file);
+    let process = Process::start_guarded(&format!("apache-{name}"), &command, home)?;
+    process.wait_line("boot success", STARTED, |l| l.contains("boot success"))?;
+    Ok((process, format!("127.0.0.1:{port}")))
+}

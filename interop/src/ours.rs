@@ -1,0 +1,87 @@
+//! Our own servers: the `ferromq` program.
+
+use crate::process::Process;
+use crate::{Problem, ports, skip};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+const STARTED: Duration = Duration::from_secs(30);
+
+/// A program of ours: `variable` names it, or it lies in the build folder.
+pub fn program(name: &str, variable: &str) -> Result<PathBuf, Problem> {
+    if let Some(path) = std::env::var_os(variable) {
+        return Ok(PathBuf::from(path));
+    }
+    let candidates = ["debug", "release"].map(|profile| skip::target().join(profile).join(name));
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| Problem::Missing {
+        tool: name.to_owned(),
+        reason: format!("it is not built; run `cargo build` or set {variable}"),
+    })
+}
+
+fn server(arguments: &[&str]) -> Result<Command, Problem> {
+    let mut command = Command::new(program("ferromq", "FERROMQ_BIN")?);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// The value of `key=` in a line of words.
+fn value(line: &str, key: &str) -> Result<String, Problem> {
+    line.split_whitespace()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+        .map(str::to_owned)
+        .ok_or_else(|| Problem::Wrong(format!("no {key}= in {line:?}")))
+}
+
+/// Name server and broker in one process; returns both addresses.
+pub fn standalone(home: &Path) -> Result<(Process, String, String), Problem> {
+    let mut command = server(&["standalone"])?;
+    command.arg("--data").arg(home.join("data"));
+    command.args(["--namesrv-port", "0", "--broker-port", "0"]);
+    let process = Process::start_guarded("ferromq-standalone", &command, home)?;
+    let line =
+        process.wait_line("ready line", STARTED, |l| l.starts_with("ferromq standalone ready"))?;
+    Ok((process, value(&line, "namesrv")?, value(&line, "broker")?))
+}
+
+fn with_settings(
+    kind: &str,
+    home: &Path,
+    name: &str,
+    settings: &[(&str, String)],
+) -> Result<(Process, String), Problem> {
+    let file = home.join(format!("{name}.conf"));
+    let text: String = settings.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
+    std::fs::write(&file, text).map_err(|source| Problem::File { path: file.clone(), source })?;
+    let mut command = server(&[kind, "-c"])?;
+    command.arg(&file);
+    let process = Process::start_guarded(&format!("ferromq-{name}"), &command, home)?;
+    let line = process
+        .wait_line("ready line", STARTED, |l| l.starts_with(&format!("ferromq {kind} ready")))?;
+    let address = value(&line, kind)?;
+    Ok((process, address))
+}
+
+/// A name server of ours.
+pub fn name_server(home: &Path) -> Result<(Process, String), Problem> {
+    let settings =
+        [("listenPort", ports::single()?.to_string()), ("bindAddress", "127.0.0.1".to_owned())];
+    with_settings("namesrv", home, "namesrv", &settings)
+}
+
+/// A broker of ours.
+pub fn broker(home: &Path, name: &str, namesrv: &str) -> Result<(Process, String), Problem> {
+    let settings = [
+        ("brokerClusterName", "DefaultCluster".to_owned()),
+        ("brokerName", name.to_owned()),
+        ("brokerId", "0".to_owned()),
+        ("brokerIP1", "127.0.0.1".to_owned()),
+        ("bindAddress", "127.0.0.1".to_owned()),
+        ("listenPort", ports::broker()?.to_string()),
+        ("namesrvAddr", namesrv.to_owned()),
+        ("storePathRootDir", home.join("store").display().to_string()),
+        ("mapedFileSizeCommitLog", (64 << 20).to_string()),
+    ];
+    with_settings("broker", home, name, &settings)
+}

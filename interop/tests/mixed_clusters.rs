@@ -1,0 +1,65 @@
+//! Our servers and Apache's in one cluster.
+
+use ferromq_interop::ServerKind::{Apache49, Apache55, FerroMq};
+use ferromq_interop::scenario::{Pair, named};
+use ferromq_interop::suite::{Servers, Suite};
+use ferromq_interop::{Cluster, DriverKind, Problem, ensure, wire};
+use std::process::ExitCode;
+
+/// What says most about a mix, at a bearable price.
+const CHOSEN: &[&str] = &["modes", "rebalancing", "retries", "pulling"];
+
+fn main() -> ExitCode {
+    use DriverKind::{Go, Java49, Java55};
+    let mut suite = Suite::new();
+    let mixes = [
+        (
+            "our broker beside Apache's under Apache's name server",
+            Servers::new(|| Cluster::mixed(Apache55, &[Apache55, FerroMq])),
+        ),
+        (
+            "Apache's broker beside ours under our name server",
+            Servers::new(|| Cluster::mixed(FerroMq, &[Apache55, FerroMq])),
+        ),
+        (
+            "our broker under Apache's 4.9 name server",
+            Servers::new(|| Cluster::mixed(Apache49, &[FerroMq])),
+        ),
+        (
+            "Apache's 4.9 broker under our name server",
+            Servers::new(|| Cluster::mixed(FerroMq, &[Apache49])),
+        ),
+    ];
+    for (i, (name, servers)) in mixes.iter().enumerate() {
+        let pairs = [(Java55, Go), (Go, Java49), (Java49, Java55)];
+        for (j, chosen) in CHOSEN.iter().enumerate().take(if i < 2 { 4 } else { 1 }) {
+            let (producer, consumer) = pairs[(i + j) % pairs.len()];
+            let Some(one) = named(chosen) else { continue };
+            let prefix = format!("mix{i}");
+            suite.add(
+                format!("{name}/{chosen}/{}-to-{}", producer.label(), consumer.label()),
+                one.clients,
+                servers,
+                move |cluster| {
+                    let name = format!("{chosen}-{prefix}");
+                    let pair = Pair { cluster, producer, consumer, name };
+                    (one.run)(&pair)?;
+                    on_every_broker(&pair)
+                },
+            );
+        }
+    }
+    suite.run()
+}
+
+/// A topic over several brokers has messages on each of them.
+fn on_every_broker(pair: &Pair<'_>) -> Result<(), Problem> {
+    for broker in &pair.cluster.brokers {
+        let mut messages = 0;
+        for queue in 0..4 {
+            messages += wire::max_offset(&broker.address, &pair.name, queue)?;
+        }
+        ensure!(messages > 0, "no messages of {} on {}", pair.name, broker.name);
+    }
+    Ok(())
+}
