@@ -16,6 +16,6 @@ mod task;
 pub use connection::Connection;
 pub use connections::{ConnectOptions, Connections};
 pub use error::NetError;
-pub use server::{Server, ServerOptions};
+pub use server::{Listener, Server, ServerOptions};
 pub use service::{NoRequests, Reply, Responder, Response, Service};
 pub use task::{Limits, open};

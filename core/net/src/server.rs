@@ -26,6 +26,38 @@ impl Default for ServerOptions {
     }
 }
 
+/// A socket that listens but serves nobody yet: for whoever must know the port before it can serve.
+pub struct Listener {
+    address: SocketAddr,
+    socket: TcpListener,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Listens on `address` (`host:port`; port 0 takes a free one).
+    ///
+    /// # Errors
+    /// [`NetError::Bind`] when the address is not one of this machine or in use.
+    pub async fn bind(address: &str, options: ServerOptions) -> Result<Listener, NetError> {
+        let failed = |source| NetError::Bind { address: address.to_string(), source };
+        let socket = listen(address, options.backlog).await.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        Ok(Listener { address, socket, limits: options.limits })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves whoever connects.
+    pub fn serve(self, service: Arc<dyn Service>) -> Server {
+        let (stop, stopped) = watch::channel(false);
+        let accepting = tokio::spawn(accept(self.socket, service, self.limits, stopped));
+        Server { address: self.address, stop, accepting }
+    }
+}
+
 /// A listening socket and its connections.
 pub struct Server {
     address: SocketAddr,
@@ -40,18 +72,13 @@ impl Server {
     /// Listens on `address` (`host:port`; port 0 takes a free one) and serves whoever connects.
     ///
     /// # Errors
-    /// [`NetError::Bind`] when the address is not one of this machine or in use.
+    /// As [`Listener::bind`].
     pub async fn bind(
         address: &str,
         service: Arc<dyn Service>,
         options: ServerOptions,
     ) -> Result<Server, NetError> {
-        let failed = |source| NetError::Bind { address: address.to_string(), source };
-        let listener = listen(address, options.backlog).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let (stop, stopped) = watch::channel(false);
-        let accepting = tokio::spawn(accept(listener, service, options.limits, stopped));
-        Ok(Server { address, stop, accepting })
+        Ok(Listener::bind(address, options).await?.serve(service))
     }
 
     /// Where it listens.
