@@ -103,11 +103,7 @@ impl ConfigFile {
             };
             let number = line.line_number();
             if let LineContent::KVPair(key, value) = line.consume_content() {
-                entries.push(Entry {
-                    line: number,
-                    key,
-                    value,
-                });
+                entries.push(Entry { line: number, key, value });
             }
         }
         Ok(ConfigFile { path, entries })
@@ -164,14 +160,16 @@ impl ConfigFile {
         Ok(unknown)
     }
 
-    /// Warns of settings that nothing has; those in `without_effect` are known from RocketMQ and
-    /// pass in silence.
-    pub fn warn_of(&self, unknown: &[UnknownSetting], without_effect: &[&str]) {
+    /// Warns of settings that nothing has. Those of RocketMQ that can have no effect here pass in
+    /// silence; those whose feature is missing are told apart from misspellings.
+    pub fn warn_of(&self, unknown: &[UnknownSetting], foreign: &Foreign) {
         let file = self.path.display();
         for setting in unknown {
             let UnknownSetting { line, key, nearest } = setting;
-            if without_effect.contains(&key.as_str()) {
-                tracing::debug!(%file, line, key, "a setting that has no effect here");
+            if foreign.without_effect.contains(&key.as_str()) {
+                tracing::debug!("{file}:{line}: `{key}` has no effect here");
+            } else if foreign.not_supported.contains(&key.as_str()) {
+                tracing::warn!("{file}:{line}: `{key}` is not supported and has no effect");
             } else if let Some(nearest) = nearest {
                 tracing::warn!("{file}:{line}: unknown setting `{key}`; did you mean `{nearest}`?");
             } else {
@@ -181,19 +179,20 @@ impl ConfigFile {
     }
 }
 
+/// RocketMQ's settings that no part here has, by name.
+#[derive(Default)]
+pub struct Foreign {
+    /// They mean nothing here, such as sizes of thread pools.
+    pub without_effect: &'static [&'static str],
+    /// What they control does not exist here.
+    pub not_supported: &'static [&'static str],
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use ferromq_namesrv::NamesrvConfig;
-    ferromq_model::config_table! {
-        /// As the store declares them.
-        pub struct StoreConfig {
-            /// Segment size.
-            mapped_file_size_commit_log: i64 = 1 << 30, "mappedFileSizeCommitLog", alias("mapedFileSizeCommitLog");
-            /// Queue file size.
-            mapped_file_size_consume_queue: i64 = 6_000_000, "mappedFileSizeConsumeQueue", alias("mapedFileSizeConsumeQueue");
-        }
-    }
+    use ferromq_store::StoreConfig;
     use tempfile::TempDir;
 
     fn file(text: &str) -> (TempDir, ConfigFile) {
@@ -236,9 +235,7 @@ mod tests {
     #[test]
     fn a_bad_value_names_file_line_setting_and_range() {
         let (folder, file) = file("\n# note\nwaitSecondsForService=-1\n");
-        let error = file
-            .apply(&mut [&mut NamesrvConfig::default()])
-            .unwrap_err();
+        let error = file.apply(&mut [&mut NamesrvConfig::default()]).unwrap_err();
         let path = folder.path().join("broker.conf");
         let expected = format!(
             "{}:3: `waitSecondsForService` cannot be `-1`: expected int in 0..=86400",

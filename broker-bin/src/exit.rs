@@ -23,10 +23,7 @@ pub struct Failure {
 impl Failure {
     /// Ends with [`NOTHING`].
     pub fn nothing(message: impl Into<String>) -> Self {
-        Failure {
-            code: NOTHING,
-            message: message.into(),
-        }
+        Failure { code: NOTHING, message: message.into() }
     }
 
     /// Says why, and gives the code to end with.
@@ -38,10 +35,7 @@ impl Failure {
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
-        Failure {
-            code: FAILURE,
-            message: error.to_string(),
-        }
+        Failure { code: FAILURE, message: error.to_string() }
     }
 }
 

@@ -26,8 +26,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a name server and a broker in one process
+    Standalone(serve::StandaloneArgs),
     /// Run a name server
     Namesrv(serve::NamesrvArgs),
+    /// Run a broker
+    Broker(serve::BrokerArgs),
     /// Print the settings of a server as a table in Markdown
     Settings {
         /// Whose settings
@@ -45,7 +49,7 @@ impl Command {
     /// Servers tell what they do; tools only what goes wrong.
     fn log_level(&self) -> &'static str {
         match self {
-            Command::Namesrv(_) => "info",
+            Command::Standalone(_) | Command::Namesrv(_) | Command::Broker(_) => "info",
             _ => "warn",
         }
     }
@@ -60,12 +64,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Outcome {
-    logging::start(arguments.log_format, arguments.command.log_level()).map_err(|message| {
-        Failure {
-            code: exit::FAILURE,
-            message,
-        }
-    })?;
+    logging::start(arguments.log_format, arguments.command.log_level())
+        .map_err(|message| Failure { code: exit::FAILURE, message })?;
     if let Command::Completions { shell } = arguments.command {
         clap_complete::generate(
             shell,
@@ -75,9 +75,7 @@ fn run(arguments: Arguments) -> Outcome {
         );
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(dispatch(arguments.command));
     // Threads that read standard input cannot be waited for.
     runtime.shutdown_background();
@@ -86,6 +84,8 @@ fn run(arguments: Arguments) -> Outcome {
 
 async fn dispatch(command: Command) -> Outcome {
     match command {
+        Command::Standalone(args) => serve::standalone(args).await,
+        Command::Broker(args) => serve::broker(args).await,
         Command::Namesrv(args) => serve::namesrv(args).await,
         Command::Settings { part } => manual::print(part),
         Command::Completions { .. } => Ok(()),

@@ -75,16 +75,7 @@ mod tests {
 
     #[test]
     fn a_table_has_aligned_columns() {
-        let fruits = [
-            Fruit {
-                name: "apple",
-                count: 7,
-            },
-            Fruit {
-                name: "fig",
-                count: 4711,
-            },
-        ];
+        let fruits = [Fruit { name: "apple", count: 7 }, Fruit { name: "fig", count: 4711 }];
         assert_eq!(table(&fruits), "NAME   COUNT\napple      7\nfig     4711");
     }
 }

@@ -1,8 +1,12 @@
 //! The servers: a name server, a broker, or both in one process.
 
+mod broker;
 mod namesrv;
+mod standalone;
 
+pub use broker::{BrokerArgs, broker};
 pub use namesrv::{NamesrvArgs, namesrv};
+pub use standalone::{StandaloneArgs, standalone};
 
 use crate::exit::Outcome;
 use std::future::Future;

@@ -15,10 +15,7 @@ fn serves_and_ends_on_sigterm() {
     let folder = tempdir().unwrap();
     let mut server = Running::start(folder.path(), &LOCAL);
     let address = server.address("namesrv");
-    assert_eq!(
-        server.ready,
-        format!("ferromq namesrv ready namesrv={address}")
-    );
+    assert_eq!(server.ready, format!("ferromq namesrv ready namesrv={address}"));
     TcpStream::connect(&address).unwrap();
     let (status, log) = server.terminate();
     assert_eq!(status.code(), Some(0), "{log}");
@@ -32,18 +29,12 @@ fn a_port_in_use_is_one_sentence() {
     let server = Running::start(folder.path(), &LOCAL);
     let address = server.address("namesrv");
     let port = address.rsplit(':').next().unwrap();
-    let second = output(
-        folder.path(),
-        &["namesrv", "--host", "127.0.0.1", "--port", port],
-    );
+    let second = output(folder.path(), &["namesrv", "--host", "127.0.0.1", "--port", port]);
     assert_eq!(second.status.code(), Some(1));
     assert!(second.stdout.is_empty());
     let told = errors(&second);
     let last = told.trim_end().lines().last().unwrap();
-    assert!(
-        last.starts_with(&format!("ferromq: cannot listen on {address}: ")),
-        "{told}"
-    );
+    assert!(last.starts_with(&format!("ferromq: cannot listen on {address}: ")), "{told}");
 }
 
 #[test]
@@ -51,15 +42,7 @@ fn settings_come_from_a_file_and_flags_win() {
     let folder = tempdir().unwrap();
     let text = "listenPort=1\nbindAddress=127.0.0.1\nlistenPrt=3\nkvConfigPath=kv/kvConfig.json\n";
     std::fs::write(folder.path().join("namesrv.conf"), text).unwrap();
-    let arguments = [
-        "namesrv",
-        "-c",
-        "namesrv.conf",
-        "--port",
-        "0",
-        "--log-format",
-        "json",
-    ];
+    let arguments = ["namesrv", "-c", "namesrv.conf", "--port", "0", "--log-format", "json"];
     let mut server = Running::start(folder.path(), &arguments);
     assert!(server.address("namesrv").starts_with("127.0.0.1:"));
     let (_, log) = server.terminate();
@@ -73,16 +56,8 @@ fn wrong_files_and_values_are_one_sentence() {
     let folder = tempdir().unwrap();
     let missing = output(folder.path(), &["namesrv", "-c", "none.conf"]);
     assert_eq!(missing.status.code(), Some(1));
-    assert!(
-        errors(&missing).contains("none.conf cannot be read"),
-        "{}",
-        errors(&missing)
-    );
-    std::fs::write(
-        folder.path().join("bad.conf"),
-        "\nwaitSecondsForService=soon\n",
-    )
-    .unwrap();
+    assert!(errors(&missing).contains("none.conf cannot be read"), "{}", errors(&missing));
+    std::fs::write(folder.path().join("bad.conf"), "\nwaitSecondsForService=soon\n").unwrap();
     let bad = output(folder.path(), &["namesrv", "-c", "bad.conf"]);
     assert_eq!(bad.status.code(), Some(1));
     let expected = "ferromq: bad.conf:2: `waitSecondsForService` cannot be `soon`: expected int in 0..=86400\n";
@@ -93,44 +68,21 @@ fn wrong_files_and_values_are_one_sentence() {
 fn a_key_value_file_that_cannot_be_read_is_one_sentence() {
     let folder = tempdir().unwrap();
     std::fs::create_dir(folder.path().join("kvConfig.json")).unwrap();
-    let arguments = [
-        "namesrv",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--data",
-        ".",
-    ];
+    let arguments = ["namesrv", "--host", "127.0.0.1", "--port", "0", "--data", "."];
     let failed = output(folder.path(), &arguments);
     assert_eq!(failed.status.code(), Some(1));
-    assert!(
-        errors(&failed).contains("kvConfig.json cannot be read"),
-        "{}",
-        errors(&failed)
-    );
+    assert!(errors(&failed).contains("kvConfig.json cannot be read"), "{}", errors(&failed));
 }
 
 #[test]
 fn usage_errors_end_with_two() {
     let folder = tempdir().unwrap();
-    assert_eq!(
-        output(folder.path(), &["namesrv", "--port", "70000"])
-            .status
-            .code(),
-        Some(2)
-    );
+    assert_eq!(output(folder.path(), &["namesrv", "--port", "70000"]).status.code(), Some(2));
     assert_eq!(output(folder.path(), &["nonsense"]).status.code(), Some(2));
-    let filter = common::ferromq(folder.path(), &LOCAL)
-        .env("FERROMQ_LOG", "a=b=c")
-        .output()
-        .unwrap();
+    let filter =
+        common::ferromq(folder.path(), &LOCAL).env("FERROMQ_LOG", "a=b=c").output().unwrap();
     assert_eq!(filter.status.code(), Some(1));
-    assert!(
-        errors(&filter).contains("FERROMQ_LOG cannot be"),
-        "{}",
-        errors(&filter)
-    );
+    assert!(errors(&filter).contains("FERROMQ_LOG cannot be"), "{}", errors(&filter));
 }
 
 #[test]

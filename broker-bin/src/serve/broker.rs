@@ -1,13 +1,17 @@
 //! A broker by itself.
 
 use super::{Signals, announce, within_time};
-use crate::config_file::ConfigFile;
+use crate::config_file::{ConfigFile, Foreign};
 use crate::exit::Outcome;
 use clap::Args;
 use ferromq_broker::Broker;
-use ferromq_broker::config::{BrokerConfig, WITHOUT_EFFECT};
+use ferromq_broker::config::{BrokerConfig, NOT_SUPPORTED, WITHOUT_EFFECT};
 use ferromq_store::StoreConfig;
 use std::path::PathBuf;
+
+/// What a broker's file may hold besides.
+pub(super) const FOREIGN: Foreign =
+    Foreign { without_effect: WITHOUT_EFFECT, not_supported: NOT_SUPPORTED };
 
 /// `ferromq broker`.
 #[derive(Args, Debug)]
@@ -36,7 +40,7 @@ pub async fn broker(args: BrokerArgs) -> Outcome {
     if let Some(path) = &args.config {
         let file = ConfigFile::read(path)?;
         let unknown = file.apply(&mut [&mut config, &mut store])?;
-        file.warn_of(&unknown, WITHOUT_EFFECT);
+        file.warn_of(&unknown, &FOREIGN);
         config.broker_config_path = file.path();
     }
     if let Some(host) = args.host {

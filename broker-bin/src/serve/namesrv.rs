@@ -1,7 +1,7 @@
 //! A name server by itself.
 
 use super::{Signals, announce, within_time};
-use crate::config_file::ConfigFile;
+use crate::config_file::{ConfigFile, Foreign};
 use crate::exit::Outcome;
 use clap::Args;
 use ferromq_namesrv::{NameServer, NamesrvConfig};
@@ -30,7 +30,7 @@ pub async fn namesrv(args: NamesrvArgs) -> Outcome {
     if let Some(path) = &args.config {
         let file = ConfigFile::read(path)?;
         let unknown = file.apply(&mut [&mut config])?;
-        file.warn_of(&unknown, &[]);
+        file.warn_of(&unknown, &Foreign::default());
         config.config_store_path = file.path();
     }
     if let Some(host) = args.host {

@@ -1,13 +1,13 @@
 //! A name server and a broker in one process: all that it takes to try things out.
 
-use super::broker::told_address;
+use super::broker::{FOREIGN, told_address};
 use super::namesrv::keep_files_in;
 use super::{Signals, announce, within_time};
 use crate::config_file::ConfigFile;
 use crate::exit::Outcome;
 use clap::Args;
 use ferromq_broker::Broker;
-use ferromq_broker::config::{BrokerConfig, WITHOUT_EFFECT};
+use ferromq_broker::config::BrokerConfig;
 use ferromq_namesrv::{NameServer, NamesrvConfig};
 use ferromq_store::StoreConfig;
 use std::net::SocketAddr;
@@ -45,11 +45,7 @@ struct Plan {
 
 /// Runs both servers until the program is told to end.
 pub async fn standalone(args: StandaloneArgs) -> Outcome {
-    let Plan {
-        names,
-        mut broker,
-        store,
-    } = plan(args)?;
+    let Plan { names, mut broker, store } = plan(args)?;
     let signals = Signals::listen()?;
     let names = NameServer::start(names).await?;
     broker.namesrv_addr = reachable(names.address()).to_string();
@@ -60,11 +56,7 @@ pub async fn standalone(args: StandaloneArgs) -> Outcome {
             return Err(error.into());
         }
     };
-    announce(&format!(
-        "standalone ready namesrv={} broker={}",
-        names.address(),
-        broker.address()
-    ));
+    announce(&format!("standalone ready namesrv={} broker={}", names.address(), broker.address()));
     signals.wait().await;
     // The broker first, so that it can still say good-bye to the name server.
     within_time(async {
@@ -93,7 +85,7 @@ fn plan(args: StandaloneArgs) -> Result<Plan, crate::config_file::ConfigFileErro
     keep_files_in(&mut names, &data.join("namesrv"), true);
     if let Some(file) = &file {
         let unknown = file.apply(&mut [&mut broker, &mut store, &mut names])?;
-        file.warn_of(&unknown, WITHOUT_EFFECT);
+        file.warn_of(&unknown, &FOREIGN);
         broker.broker_config_path = file.path();
     }
     if of_file("bindAddress").is_some() && of_file("brokerIP1").is_none() {
@@ -110,11 +102,7 @@ fn plan(args: StandaloneArgs) -> Result<Plan, crate::config_file::ConfigFileErro
     // A file names one port and one address, and means the broker's.
     names.listen_port = args.namesrv_port;
     names.bind_address = broker.bind_address.clone();
-    Ok(Plan {
-        names,
-        broker,
-        store,
-    })
+    Ok(Plan { names, broker, store })
 }
 
 /// The address by which this machine reaches a server that may listen on all addresses.
@@ -133,13 +121,7 @@ mod tests {
     use super::*;
 
     fn args(config: Option<PathBuf>) -> StandaloneArgs {
-        StandaloneArgs {
-            data: None,
-            host: None,
-            namesrv_port: 9876,
-            broker_port: None,
-            config,
-        }
+        StandaloneArgs { data: None, host: None, namesrv_port: 9876, broker_port: None, config }
     }
 
     #[test]
