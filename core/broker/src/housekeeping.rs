@@ -20,13 +20,15 @@ pub(crate) async fn run(broker: Arc<Inner>) {
     tasks.spawn(save_topics(broker.clone()));
     tasks.spawn(save_groups(broker.clone()));
     tasks.spawn(save_offsets(broker.clone()));
+    tasks.spawn(save_delays(broker.clone()));
     tasks.spawn(drop_silent_clients(broker));
     while tasks.join_next().await.is_some() {}
 }
 
 /// Writes every table that has changed. Blocks; for the end of a broker.
 pub(crate) fn save_all(broker: &Inner) -> Result<(), StoreError> {
-    let results = [broker.topics.save(), broker.groups.save(), broker.offsets.save()];
+    let results =
+        [broker.topics.save(), broker.groups.save(), broker.offsets.save(), broker.delay.save()];
     results.into_iter().collect()
 }
 
@@ -63,6 +65,14 @@ async fn save_offsets(broker: Arc<Inner>) {
         let pause = broker.config.load().flush_consumer_offset_interval;
         tokio::time::sleep(Duration::from_millis(pause)).await;
         save(&broker, |broker| broker.offsets.save()).await;
+    }
+}
+
+async fn save_delays(broker: Arc<Inner>) {
+    let pause = Duration::from_millis(broker.store.config().flush_delay_offset_interval);
+    loop {
+        tokio::time::sleep(pause).await;
+        save(&broker, |broker| broker.delay.save()).await;
     }
 }
 

@@ -1,19 +1,26 @@
 //! What all parts of a broker share.
 
 use crate::clients::Clients;
+use crate::clock::now_ms;
 use crate::config::BrokerConfig;
+use crate::delay::DelayProgress;
 use crate::groups::GroupTable;
 use crate::locks::QueueLocks;
 use crate::log::Log;
+use crate::long_polling::LongPolling;
 use crate::offsets::ConsumerOffsets;
 use crate::stats::Stats;
 use crate::topics::TopicTable;
 use arc_swap::ArcSwap;
-use ferromq_net::Connections;
+use ferromq_net::{ConnectOptions, Connections, NoRequests};
 use ferromq_protocol::body::DataVersion;
-use ferromq_store::Store;
+use ferromq_protocol::message_id::UniqueIds;
+use ferromq_store::{Store, StoreConfig, StoreError};
 use parking_lot::Mutex;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use tokio::sync::watch;
 
 /// One broker.
 pub(crate) struct Inner {
@@ -28,15 +35,59 @@ pub(crate) struct Inner {
     pub(crate) clients: Clients,
     pub(crate) locks: QueueLocks,
     pub(crate) stats: Stats,
+    pub(crate) long_polling: LongPolling,
+    pub(crate) delay: DelayProgress,
     /// Connections to name servers.
     pub(crate) name_servers: Connections,
+    /// Ids for messages that come without one.
+    pub(crate) ids: UniqueIds,
+    /// How many times a name server was told, or found unreachable.
+    pub(crate) tellings: watch::Sender<u64>,
+    /// Sends that wait for the disk.
+    pub(crate) waiting_for_disk: AtomicUsize,
     /// The port that is listened on.
     pub(crate) port: u16,
+    /// This broker's address as records carry it.
+    pub(crate) store_host: SocketAddr,
     /// When the broker started, in ms.
     pub(crate) started: i64,
 }
 
 impl Inner {
+    /// Reads the tables and opens the store. `config` must be complete; `port` is the one that is
+    /// listened on.
+    pub(crate) fn open(
+        config: BrokerConfig,
+        store: StoreConfig,
+        port: u16,
+    ) -> Result<Inner, StoreError> {
+        let tables = store.root().join("config");
+        let levels = store.delay_levels().len() as i32;
+        let store = Arc::new(Store::open(store)?);
+        let store_host = store_host(&config.broker_ip1, port);
+        let seed = now_ms() as u32 ^ u32::from(port).rotate_left(16);
+        Ok(Inner {
+            topics: TopicTable::load(&tables, &config, levels)?,
+            groups: GroupTable::load(&tables)?,
+            offsets: ConsumerOffsets::load(&tables, config.consumer_offset_update_version_step)?,
+            delay: DelayProgress::load(&tables, &store)?,
+            stats: Stats::new(&config.broker_cluster_name, now_ms()),
+            config: ArcSwap::from_pointee(config),
+            config_version: Mutex::default(),
+            store,
+            clients: Clients::new(),
+            locks: QueueLocks::new(),
+            long_polling: LongPolling::default(),
+            name_servers: Connections::new(Arc::new(NoRequests), ConnectOptions::default()),
+            ids: UniqueIds::new(store_host.ip(), std::process::id(), seed),
+            tellings: watch::Sender::new(0),
+            waiting_for_disk: AtomicUsize::new(0),
+            port,
+            store_host,
+            started: now_ms(),
+        })
+    }
+
     /// The stored messages by topic and queue.
     pub(crate) fn log(&self) -> Log<'_> {
         Log(&self.store)
@@ -52,4 +103,10 @@ impl Inner {
         let config = self.config.load();
         crate::config::join_host_port(&config.broker_ip2, self.port.wrapping_add(1))
     }
+}
+
+/// Records carry an address in bytes; a name is looked up once.
+fn store_host(host: &str, port: u16) -> SocketAddr {
+    let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
 }

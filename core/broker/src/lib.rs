@@ -1,27 +1,32 @@
 //! The broker: request handlers, offsets, long polling, topics, groups, delay.
 
-// What nothing calls until requests are dispatched.
-#[allow(dead_code)]
 mod admin;
-#[allow(dead_code)]
 mod answer;
+mod append;
+mod broker;
 pub mod clients;
 mod clock;
 pub mod config;
+mod delay;
+mod dispatch;
 pub mod groups;
-#[allow(dead_code)]
 mod housekeeping;
-#[allow(dead_code)]
 mod inner;
 pub mod locks;
-#[allow(dead_code)]
 mod log;
+mod long_polling;
 pub mod offsets;
-#[allow(dead_code)]
+mod pull;
+mod query;
 mod registration;
+mod send;
+mod send_back;
 pub mod stats;
 mod tables;
 pub mod topics;
 
 #[cfg(test)]
 mod testing;
+
+pub use broker::{Broker, BrokerError};
+pub use config::BrokerConfig;

@@ -33,6 +33,9 @@ use tokio::time::MissedTickBehavior;
 /// How long a name server may take to strike the broker off when it stops.
 const UNREGISTER_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a start waits for name servers.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// Why a name server does not know what it should.
 #[derive(Debug, Error)]
 enum RegistrationError {
@@ -100,7 +103,10 @@ async fn inform(mut server: NameServer, index: usize, mut news: mpsc::UnboundedR
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => server.tell(None).await,
+            _ = ticks.tick() => {
+                server.tell(None).await;
+                broker.tellings.send_modify(|count| *count += 1);
+            }
             Some(first) = news.recv() => {
                 let mut number = first.number;
                 let mut merged = Announcements::clone(&first.announcements);
@@ -113,6 +119,16 @@ async fn inform(mut server: NameServer, index: usize, mut news: mpsc::UnboundedR
                 broker.topics.announced(index, number);
             }
         }
+    }
+}
+
+/// Waits until every name server has been told once, or found unreachable.
+pub(crate) async fn until_first(broker: &Inner) {
+    let servers = broker.config.load().name_servers().len() as u64;
+    let mut tellings = broker.tellings.subscribe();
+    let told = tellings.wait_for(|count| *count >= servers);
+    if tokio::time::timeout(FIRST_TIMEOUT, told).await.is_err() {
+        tracing::warn!("not every name server answers; the broker serves and goes on trying");
     }
 }
 

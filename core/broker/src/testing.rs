@@ -1,23 +1,13 @@
 //! What several tests of this crate need: connections over the loopback.
 
-use crate::clients::Clients;
-use crate::clock::now_ms;
 use crate::config::BrokerConfig;
-use crate::groups::GroupTable;
 use crate::inner::Inner;
-use crate::locks::QueueLocks;
-use crate::offsets::ConsumerOffsets;
-use crate::stats::Stats;
-use crate::topics::TopicTable;
-use arc_swap::ArcSwap;
-use ferromq_net::{
-    ConnectOptions, Connection, Connections, NoRequests, Reply, Server, ServerOptions, Service,
-};
+use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Server, ServerOptions, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::TopicConfig;
 use ferromq_protocol::message_id::offset_id;
 use ferromq_protocol::record::NewRecord;
-use ferromq_store::{NewRecords, Store, StoreConfig, TagsCode};
+use ferromq_store::{NewRecords, StoreConfig, TagsCode};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,27 +132,13 @@ pub(crate) fn broker_with(adjust: impl FnOnce(&mut BrokerConfig)) -> TestBroker 
     };
     adjust(&mut config);
     let config = config.complete();
-    let tables = folder.path().join("config");
     let store = StoreConfig {
         mapped_file_size_commit_log: 1 << 20,
         max_hash_slot_num: 100,
         max_index_num: 400,
         ..StoreConfig::for_directory(folder.path().to_string_lossy())
     };
-    let broker = Inner {
-        topics: TopicTable::load(&tables, &config, 18).expect("topics"),
-        groups: GroupTable::load(&tables).expect("groups"),
-        offsets: ConsumerOffsets::load(&tables, 500).expect("offsets"),
-        stats: Stats::new(&config.broker_cluster_name, now_ms()),
-        config: ArcSwap::from_pointee(config),
-        config_version: Mutex::default(),
-        store: Arc::new(Store::open(store).expect("a store")),
-        clients: Clients::new(),
-        locks: QueueLocks::new(),
-        name_servers: Connections::new(Arc::new(NoRequests), ConnectOptions::default()),
-        port: 10911,
-        started: now_ms(),
-    };
+    let broker = Inner::open(config, store, 10911).expect("a broker");
     TestBroker { broker: Arc::new(broker), folder }
 }
 

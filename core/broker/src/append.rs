@@ -1,0 +1,102 @@
+//! Storing messages, and what follows from it: waking waiting pulls, counting, and answering once
+//! the disk has them.
+
+use crate::answer::Failure;
+use crate::clock::now_ms;
+use crate::inner::Inner;
+use ferromq_model::names;
+use ferromq_protocol::code::response;
+use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords};
+use std::sync::Arc;
+
+/// Records that are in the log, and that nobody has been told about yet.
+#[must_use]
+pub(crate) struct Stored {
+    pub(crate) appended: Appended,
+    next_offset: i64,
+}
+
+/// Called when a message is on disk, or will not be.
+pub(crate) type Flushed = Box<dyn FnOnce(FlushOutcome) + Send>;
+
+/// Stores records in a queue; [`announce`] must follow.
+pub(crate) fn append(
+    broker: &Inner,
+    topic: &str,
+    queue_id: i32,
+    mut records: NewRecords,
+) -> Result<Stored, Failure> {
+    let Some(queue) = broker.store.queue(topic, queue_id) else {
+        return Err(Failure::system(format!("topic[{topic}] has no queue {queue_id}")));
+    };
+    let appended =
+        broker.store.append(&queue, &mut records).map_err(|error| failure(broker, error))?;
+    broker.stats.put(topic, records.len() as i64, records.byte_length() as i64, now_ms());
+    Ok(Stored { appended, next_offset: appended.queue_offset + records.len() as i64 })
+}
+
+/// Wakes whoever waits for the records: at once, or with synchronous flush when they are on disk.
+/// `flushed` is called only then.
+pub(crate) fn announce(
+    broker: &Arc<Inner>,
+    topic: &str,
+    queue_id: i32,
+    stored: &Stored,
+    flushed: Option<Flushed>,
+) {
+    let next_offset = stored.next_offset;
+    if !broker.store.sync_flush() {
+        return arrived(broker, topic, queue_id, next_offset);
+    }
+    let (waker, topic) = (broker.clone(), topic.to_string());
+    let callback = move |outcome| {
+        if outcome == FlushOutcome::Flushed {
+            arrived(&waker, &topic, queue_id, next_offset);
+        }
+        if let Some(flushed) = flushed {
+            flushed(outcome);
+        }
+    };
+    broker.store.when_flushed(stored.appended.end, Box::new(callback));
+}
+
+/// Messages up to `next_offset` can be read now.
+fn arrived(broker: &Arc<Inner>, topic: &str, queue_id: i32, next_offset: i64) {
+    if topic == names::SCHEDULE_TOPIC {
+        broker.delay.arrived();
+    }
+    broker.long_polling.arrived(broker, topic, queue_id, next_offset);
+}
+
+fn failure(broker: &Inner, error: AppendError) -> Failure {
+    match error {
+        AppendError::TooLarge { .. } => too_large(broker),
+        AppendError::NoSegment(reason) => {
+            tracing::error!(reason, "message not stored");
+            Failure::system("create mapped file failed, server is busy or broken.")
+        }
+        AppendError::NotWritable(reason) => {
+            let used = broker.store.disk_used();
+            Failure::new(
+                response::SERVICE_NOT_AVAILABLE,
+                format!(
+                    "service not available now. It may be caused by one of the following reasons: \
+                     the broker's disk is full [CL: {used:.2} CQ: {used:.2} INDEX: {used:.2}], \
+                     messages are put to the slave, message store has been shut down, etc. ({reason})"
+                ),
+            )
+        }
+    }
+}
+
+/// The answer to a message above a limit.
+pub(crate) fn too_large(broker: &Inner) -> Failure {
+    let limit = broker.store.config().max_message_size;
+    Failure::new(
+        response::MESSAGE_ILLEGAL,
+        format!(
+            "the message is illegal, maybe msg body or properties length not matched. \
+             msg body length limit {limit}B, msg properties length limit 32KB."
+        ),
+    )
+}

@@ -1,0 +1,51 @@
+//! From a request's code to its handler.
+
+use crate::inner::Inner;
+use crate::{admin, pull, query, send, send_back};
+use ferromq_net::{Connection, Reply, Service};
+use ferromq_protocol::Command;
+use ferromq_protocol::code::request as code;
+use std::sync::Arc;
+
+/// The port that serves everything.
+pub(crate) struct MainPort(pub(crate) Arc<Inner>);
+
+/// The port two below, which serves everything but pulls.
+pub(crate) struct FastPort(pub(crate) Arc<Inner>);
+
+impl Service for MainPort {
+    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+        match request.code {
+            code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => {
+                pull::handle(&self.0, connection, &request)
+            }
+            _ => handle(&self.0, connection, request),
+        }
+    }
+
+    fn closed(&self, connection: &Arc<Connection>) {
+        self.0.clients.closed(connection);
+    }
+}
+
+impl Service for FastPort {
+    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+        handle(&self.0, connection, request)
+    }
+
+    fn closed(&self, connection: &Arc<Connection>) {
+        self.0.clients.closed(connection);
+    }
+}
+
+fn handle(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) -> Reply {
+    match request.code {
+        code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
+            send::handle(broker, connection, &request)
+        }
+        code::CONSUMER_SEND_MSG_BACK => send_back::handle(broker, connection, &request),
+        code::QUERY_MESSAGE => query::by_key(broker, connection, request),
+        code::VIEW_MESSAGE_BY_ID => query::by_id(broker, connection, request),
+        _ => admin::handle(broker, connection, request),
+    }
+}

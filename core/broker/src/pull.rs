@@ -1,0 +1,346 @@
+//! Pulling: PULL_MESSAGE and LITE_PULL_MESSAGE (broker §2.5).
+
+use crate::answer::{Failure, respond};
+use crate::clock::now_ms;
+use crate::inner::Inner;
+use crate::send::FAQ;
+use ferromq_model::{flags, perm};
+use ferromq_net::{Connection, Reply, Responder, Response};
+use ferromq_protocol::Command;
+use ferromq_protocol::body::{EXPRESSION_TAG, MessageModel, SubscriptionData};
+use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::headers::{PullMessageRequest, PullMessageResponse};
+use ferromq_store::{ReadLimits, ReadResult, ReadStatus, StoreError};
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The least bytes that a client may ask for.
+const MIN_BYTES: i32 = 100;
+
+pub(crate) fn handle(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+) -> Reply {
+    match pull(broker, connection, request) {
+        Ok(reply) => reply,
+        Err(failure) => respond(request, Err(failure)).into(),
+    }
+}
+
+fn pull(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+) -> Result<Reply, Failure> {
+    let header: PullMessageRequest<'_> = request.header()?;
+    let subscription = accept(broker, connection, request.code, &header)?;
+    let has = |bit| header.sys_flag & bit != 0;
+    let (group, topic, queue_id) = (header.consumer_group, header.topic, header.queue_id);
+    if let Some(offset) = broker.offsets.take_reset(group, topic, queue_id) {
+        return Ok(moved(broker, request, topic, queue_id, offset)?.into());
+    }
+    if has(flags::pull::COMMIT_OFFSET) {
+        broker.offsets.commit(group, topic, queue_id, header.commit_offset);
+    }
+    let limits = ReadLimits {
+        max_messages: header.max_msg_nums,
+        max_bytes: header.max_msg_bytes.map_or(usize::MAX, |bytes| bytes.max(MIN_BYTES) as usize),
+    };
+    let result = read(broker, topic, queue_id, header.queue_offset, limits, &subscription)?;
+    let (code, _) = answer_code(&result, header.queue_offset);
+    if code == response::PULL_NOT_FOUND && has(flags::pull::SUSPEND) {
+        let config = broker.config.load();
+        let millis = match config.long_polling_enable {
+            true => header.suspend_timeout_millis,
+            false => config.short_polling_time_mills,
+        };
+        let held = HeldPull {
+            responder: Responder::new(connection, request),
+            response: request.response(code),
+            group: group.into(),
+            topic: topic.into(),
+            queue_id,
+            offset: header.queue_offset,
+            limits,
+            subscription,
+            deadline: Instant::now() + Duration::from_millis(millis.clamp(0, 3_600_000) as u64),
+        };
+        let deadline = held.deadline;
+        broker.long_polling.hold(broker, held, deadline);
+        return Ok(Reply::Later);
+    }
+    let template = request.response(code);
+    Ok(respond_with(broker, template, group, topic, queue_id, header.queue_offset, result).into())
+}
+
+/// Checks a pull and finds its subscription.
+fn accept(
+    broker: &Inner,
+    connection: &Connection,
+    code: i32,
+    header: &PullMessageRequest<'_>,
+) -> Result<Arc<SubscriptionData>, Failure> {
+    let config = broker.config.load();
+    let (group, topic) = (header.consumer_group, header.topic);
+    let forbidden = |remark: String| Failure::new(response::NO_PERMISSION, remark);
+    if !perm::readable(config.broker_permission) {
+        return Err(forbidden(format!(
+            "the broker[{}] pulling message is forbidden",
+            config.broker_ip1
+        )));
+    }
+    if code == code::LITE_PULL_MESSAGE && !config.lite_pull_message_enable {
+        let remark =
+            format!("the broker[{}] for lite pull consumer is forbidden", config.broker_ip1);
+        return Err(forbidden(remark));
+    }
+    let settings = broker.groups.get_or_create(&config, group).ok_or_else(|| {
+        let remark = format!("subscription group [{group}] does not exist, {FAQ}");
+        Failure::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark)
+    })?;
+    if !settings.consume_enable {
+        return Err(forbidden(format!("subscription group no permission, {group}")));
+    }
+    let found = broker.topics.get(topic).ok_or_else(|| {
+        let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
+        Failure::new(response::TOPIC_NOT_EXIST, remark)
+    })?;
+    if !perm::readable(found.perm) {
+        return Err(forbidden(format!("the topic[{topic}] pulling message is forbidden")));
+    }
+    if header.queue_id < 0 || header.queue_id >= found.read_queue_nums {
+        return Err(Failure::parameter(format!(
+            "queueId[{}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{}] consumer:[{}]",
+            header.queue_id,
+            found.read_queue_nums,
+            connection.peer()
+        )));
+    }
+    let subscription = match header.sys_flag & flags::pull::SUBSCRIPTION != 0 {
+        true => given_subscription(header),
+        false => registered_subscription(broker, header, settings.consume_broadcast_enable)?,
+    };
+    if subscription.expression_type != EXPRESSION_TAG {
+        let kind = &subscription.expression_type;
+        return Err(Failure::system(format!(
+            "The broker does not support consumer to filter message by {kind}"
+        )));
+    }
+    Ok(subscription)
+}
+
+fn given_subscription(header: &PullMessageRequest<'_>) -> Arc<SubscriptionData> {
+    let expression = header.subscription.unwrap_or_default();
+    let mut subscription = SubscriptionData::by_tags(header.topic, expression, header.sub_version);
+    if let Some(kind) = header.expression_type {
+        subscription.expression_type = kind.to_string();
+    }
+    Arc::new(subscription)
+}
+
+fn registered_subscription(
+    broker: &Inner,
+    header: &PullMessageRequest<'_>,
+    may_broadcast: bool,
+) -> Result<Arc<SubscriptionData>, Failure> {
+    let (group, topic) = (header.consumer_group, header.topic);
+    let missing = |what: &str| {
+        Failure::new(
+            response::SUBSCRIPTION_NOT_EXIST,
+            format!("the consumer's {what} not exist{FAQ}"),
+        )
+    };
+    let online = broker.clients.consumer_group(group).ok_or_else(|| missing("group info"))?;
+    if !may_broadcast && online.message_model() == MessageModel::Broadcasting {
+        let remark = format!("the consumer group[{group}] can not consume by broadcast way");
+        return Err(Failure::new(response::NO_PERMISSION, remark));
+    }
+    if !broker.groups.may_read(group, topic) {
+        let remark = format!("the consumer group[{group}] is forbidden for topic[{topic}]");
+        return Err(Failure::new(response::NO_PERMISSION, remark));
+    }
+    let subscription = online.subscription(topic).ok_or_else(|| missing("subscription"))?;
+    if subscription.sub_version < header.sub_version {
+        let remark = "the consumer's subscription not latest";
+        return Err(Failure::new(response::SUBSCRIPTION_NOT_LATEST, remark));
+    }
+    Ok(subscription)
+}
+
+fn read(
+    broker: &Inner,
+    topic: &str,
+    queue_id: i32,
+    offset: i64,
+    limits: ReadLimits,
+    subscription: &SubscriptionData,
+) -> Result<ReadResult, StoreError> {
+    let empty = || ReadResult {
+        status: ReadStatus::NoMessageInQueue,
+        next_offset: 0,
+        min_offset: 0,
+        max_offset: 0,
+        chunks: Vec::new(),
+        count: 0,
+        bytes: 0,
+        far_behind: false,
+    };
+    match broker.store.queue(topic, queue_id) {
+        Some(queue) => {
+            broker.store.read(&queue, offset, limits, &|tags| subscription.may_match(tags))
+        }
+        None => Ok(empty()),
+    }
+}
+
+/// The response code and remark of a read.
+fn answer_code(result: &ReadResult, offset: i64) -> (i32, &'static str) {
+    let code = match result.status {
+        ReadStatus::Found => response::SUCCESS,
+        ReadStatus::MessageWasRemoving | ReadStatus::NoMatchedMessage => {
+            response::PULL_RETRY_IMMEDIATELY
+        }
+        ReadStatus::NoMessageInQueue if offset != 0 => response::PULL_OFFSET_MOVED,
+        ReadStatus::NoMessageInQueue
+        | ReadStatus::OffsetFoundNull
+        | ReadStatus::OffsetOverflowOne => response::PULL_NOT_FOUND,
+        ReadStatus::OffsetOverflowBadly | ReadStatus::OffsetTooSmall => response::PULL_OFFSET_MOVED,
+    };
+    (code, result.status.name())
+}
+
+fn respond_with(
+    broker: &Inner,
+    template: Command,
+    group: &str,
+    topic: &str,
+    queue_id: i32,
+    offset: i64,
+    result: ReadResult,
+) -> Response {
+    let (code, remark) = answer_code(&result, offset);
+    let mut command = template.with_header(&PullMessageResponse {
+        suggest_which_broker_id: 0,
+        next_begin_offset: result.next_offset,
+        min_offset: result.min_offset,
+        max_offset: result.max_offset,
+        offset_delta: Some(0),
+        topic_sys_flag: Some(0),
+        group_sys_flag: Some(0),
+        forbidden_type: None,
+    });
+    command.code = code;
+    command.remark = Some(Cow::Borrowed(remark));
+    broker.stats.get(group, topic, result.count.into(), result.bytes as i64, now_ms());
+    if code == response::SUCCESS {
+        broker.offsets.pulled(group, topic, queue_id, result.next_offset);
+    }
+    Response { command, chunks: result.chunks }
+}
+
+/// The answer that makes a consumer go on elsewhere, as an administrator wants.
+fn moved(
+    broker: &Inner,
+    request: &Command,
+    topic: &str,
+    queue_id: i32,
+    offset: i64,
+) -> Result<Command, StoreError> {
+    let log = broker.log();
+    let mut response =
+        request.response(response::PULL_OFFSET_MOVED).with_header(&PullMessageResponse {
+            suggest_which_broker_id: 0,
+            next_begin_offset: offset,
+            min_offset: log.min_offset(topic, queue_id)?,
+            max_offset: log.max_offset(topic, queue_id)?,
+            offset_delta: Some(0),
+            topic_sys_flag: Some(0),
+            group_sys_flag: Some(0),
+            forbidden_type: None,
+        });
+    response.remark = Some(Cow::Borrowed("OFFSET_RESET"));
+    Ok(response)
+}
+
+/// A pull that waits for messages.
+pub(crate) struct HeldPull {
+    responder: Responder,
+    response: Command,
+    group: Box<str>,
+    topic: Box<str>,
+    queue_id: i32,
+    offset: i64,
+    limits: ReadLimits,
+    subscription: Arc<SubscriptionData>,
+    deadline: Instant,
+}
+
+impl HeldPull {
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    pub(crate) fn queue_id(&self) -> i32 {
+        self.queue_id
+    }
+
+    pub(crate) fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    fn read(&self, broker: &Inner) -> Result<ReadResult, StoreError> {
+        read(broker, &self.topic, self.queue_id, self.offset, self.limits, &self.subscription)
+    }
+
+    /// Answers if there are messages now; otherwise it goes on waiting, behind those that do not
+    /// pass its filter.
+    pub(crate) fn retry(mut self, broker: &Arc<Inner>) -> Option<(HeldPull, Instant)> {
+        if !self.responder.connection().is_open() {
+            return None;
+        }
+        match self.read(broker) {
+            Ok(result) if result.status == ReadStatus::NoMatchedMessage => {
+                self.offset = result.next_offset;
+                let deadline = self.deadline;
+                Some((self, deadline))
+            }
+            read => {
+                self.answer(broker, read);
+                None
+            }
+        }
+    }
+
+    /// Answers with whatever there is.
+    pub(crate) fn finish(self, broker: &Inner) {
+        let read = self.read(broker);
+        self.answer(broker, read);
+    }
+
+    fn answer(self, broker: &Inner, read: Result<ReadResult, StoreError>) {
+        match read {
+            Ok(result) => self.responder.send(respond_with(
+                broker,
+                self.response,
+                &self.group,
+                &self.topic,
+                self.queue_id,
+                self.offset,
+                result,
+            )),
+            Err(error) => {
+                let failure = Failure::from(error);
+                let mut response = self.response;
+                response.code = failure.code;
+                response.remark = Some(failure.remark);
+                self.responder.send(response);
+            }
+        }
+    }
+}

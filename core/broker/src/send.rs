@@ -1,0 +1,447 @@
+//! Sending: SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE (broker §2.3).
+
+use crate::answer::{Failure, respond};
+use crate::append::{announce, append, too_large};
+use crate::clock::now_ms;
+use crate::inner::Inner;
+use ferromq_model::{flags, names, perm};
+use ferromq_net::{Connection, Reply, Responder};
+use ferromq_protocol::body::TopicConfig;
+use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
+use ferromq_protocol::properties::{self, Properties, key};
+use ferromq_protocol::record::NewRecord;
+use ferromq_protocol::{Command, batch, message_id, tags};
+use ferromq_store::{Appended, FlushOutcome, NewRecords, TagsCode};
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What several answers end with.
+pub(crate) const FAQ: &str =
+    "\nSee https://rocketmq.apache.org/docs/bestPractice/06FAQ for further details.";
+/// How many sends may wait for the disk before further ones are refused.
+const MAX_WAITING_FOR_DISK: usize = 50_000;
+
+pub(crate) fn handle(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+) -> Reply {
+    let config = broker.config.load();
+    let mut reply = match send(broker, connection, request) {
+        Ok(Sent::Stored(response)) => response,
+        Ok(Sent::Waits) => return Reply::Later,
+        Err(failure) => respond(request, Err(failure)),
+    };
+    add_region(&mut reply, &config.region_id, config.trace_on);
+    reply.into()
+}
+
+/// Clients dereference these fields even of a failure.
+fn add_region(response: &mut Command, region: &str, trace_on: bool) {
+    response.fields.push(key::MSG_REGION, region);
+    response.fields.push(key::TRACE_ON, if trace_on { "true" } else { "false" });
+}
+
+enum Sent {
+    Stored(Command),
+    /// A responder answers when the disk has it.
+    Waits,
+}
+
+fn send(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+) -> Result<Sent, Failure> {
+    let header: SendMessageRequest<'_> = match request.code {
+        code::SEND_MESSAGE => request.header()?,
+        _ => request.header::<SendMessageRequestV2<'_>>()?.into(),
+    };
+    let topic = accept(broker, &header, connection.peer())?;
+    let queue_id = match header.queue_id {
+        0.. => header.queue_id,
+        _ => random_queue(&topic),
+    };
+    let given = header.properties.unwrap_or_default();
+    let mut message = Message::new(broker, &topic.topic_name, queue_id, given)?;
+    if header.batch == Some(true) {
+        return store_batch(broker, connection, request, &header, &message);
+    }
+    if names::group_of_retry_topic(&topic.topic_name).is_some() {
+        divert_to_dead_letters(broker, &header, &mut message)?;
+    }
+    if request.body.len() > broker.store.config().max_message_size as usize {
+        return Err(too_large(broker));
+    }
+    let record = NewRecord {
+        body: &request.body,
+        reconsume_times: header.reconsume_times.unwrap_or(0),
+        ..base_record(broker, &header, connection, &message)
+    };
+    let records = NewRecords::one(&record, message.tags);
+    let reply = SendReply {
+        opaque: request.response(response::SUCCESS),
+        queue_id: message.queue_id,
+        unique_key: Some(message.unique_key.clone()),
+        lengths: Vec::new(),
+    };
+    store(broker, connection, request, &message, records, reply)
+}
+
+/// Checks a send and finds or creates its topic.
+fn accept(
+    broker: &Inner,
+    header: &SendMessageRequest<'_>,
+    peer: SocketAddr,
+) -> Result<Arc<TopicConfig>, Failure> {
+    let config = broker.config.load();
+    let start = config.start_accept_send_request_time_stamp;
+    if start > 0 && now_ms() < start {
+        return Err(Failure::system(format!("broker unable to service, until {start}")));
+    }
+    let name = header.topic;
+    let known = broker.topics.get(name);
+    if !perm::writable(config.broker_permission) && known.as_ref().is_some_and(|topic| topic.order)
+    {
+        let remark = format!("the broker[{}] sending message is forbidden", config.broker_ip1);
+        return Err(Failure::new(response::NO_PERMISSION, remark));
+    }
+    let topic = match known {
+        Some(topic) => topic,
+        None => create(broker, &config, header)?,
+    };
+    if names::is_send_forbidden(name) {
+        let remark = format!("Sending message to topic[{name}] is forbidden.");
+        return Err(Failure::new(response::NO_PERMISSION, remark));
+    }
+    if header.queue_id >= topic.queue_count() {
+        return Err(Failure::parameter(format!(
+            "request queueId[{}] is illegal, topic[{name}] readQueueNums={} writeQueueNums={} Producer: {peer}",
+            header.queue_id, topic.read_queue_nums, topic.write_queue_nums
+        )));
+    }
+    Ok(topic)
+}
+
+fn create(
+    broker: &Inner,
+    config: &crate::config::BrokerConfig,
+    header: &SendMessageRequest<'_>,
+) -> Result<Arc<TopicConfig>, Failure> {
+    let name = header.topic;
+    names::check_topic(name)?;
+    let unit = header.unit_mode == Some(true);
+    if name.starts_with(names::RETRY_PREFIX) {
+        let sys_flag = if unit { flags::topic::UNIT_SUBSCRIPTION } else { 0 };
+        return Ok(broker.topics.get_or_create_for_group(
+            name,
+            1,
+            perm::READ_WRITE,
+            false,
+            sys_flag,
+        ));
+    }
+    let sys_flag = if unit { flags::topic::UNIT } else { 0 };
+    broker
+        .topics
+        .get_or_create(
+            config,
+            name,
+            header.default_topic,
+            header.default_topic_queue_nums,
+            sys_flag,
+        )
+        .ok_or_else(|| {
+            let remark = format!("topic[{name}] not exist, apply first please!{FAQ}");
+            Failure::new(response::TOPIC_NOT_EXIST, remark)
+        })
+}
+
+fn random_queue(topic: &TopicConfig) -> i32 {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let queues = topic.write_queue_nums.max(1) as usize;
+    (NEXT.fetch_add(1, Ordering::Relaxed) % queues) as i32
+}
+
+/// Where a message goes and with which properties.
+struct Message<'a> {
+    topic: Cow<'a, str>,
+    queue_id: i32,
+    properties: String,
+    unique_key: String,
+    tags: TagsCode,
+    wait: bool,
+}
+
+impl<'a> Message<'a> {
+    fn new(broker: &Inner, topic: &'a str, queue_id: i32, given: &str) -> Result<Self, Failure> {
+        let config = broker.config.load();
+        let found = Found::in_text(given);
+        if found.half {
+            let remark = format!(
+                "the broker[{}] sending transaction message is forbidden",
+                config.broker_ip1
+            );
+            return Err(Failure::new(response::NO_PERMISSION, remark));
+        }
+        if found.timer && found.delay <= 0 {
+            return Err(Failure::system(
+                "accurate timer message is not enabled, timerWheelEnable is false",
+            ));
+        }
+        let unique_key = found.unique_key.map_or_else(|| broker.ids.next(), str::to_string);
+        let mut message = Message {
+            topic: Cow::Borrowed(topic),
+            queue_id,
+            tags: TagsCode::Hash(tags::tags_code(found.tags)),
+            wait: found.wait,
+            properties: String::with_capacity(given.len() + 128),
+            unique_key,
+        };
+        if found.reserved {
+            // Written by an earlier broker, or not for clients to write: replaced, not repeated.
+            let mut own = Properties::parse(given);
+            for name in [key::MSG_REGION, key::TRACE_ON, key::CLUSTER, key::POP_CK] {
+                own.remove(name);
+            }
+            message.properties = own.encode();
+        } else {
+            message.properties.push_str(given);
+        }
+        let mut add = |name, value: &str| properties::append(&mut message.properties, name, value);
+        add(key::MSG_REGION, &config.region_id);
+        add(key::TRACE_ON, if config.trace_on { "true" } else { "false" });
+        if found.unique_key.is_none() {
+            add(key::UNIQUE_KEY, &message.unique_key);
+        }
+        add(key::CLUSTER, &config.broker_cluster_name);
+        if found.delay > 0 {
+            message.delay(broker, found.delay);
+        }
+        if message.properties.len() > properties::MAX_LENGTH {
+            return Err(too_large(broker));
+        }
+        Ok(message)
+    }
+
+    /// Sends the message through the schedule topic.
+    fn delay(&mut self, broker: &Inner, level: i32) {
+        let levels = broker.store.config().delay_levels().len() as i32;
+        let level = level.min(levels);
+        properties::append(&mut self.properties, key::REAL_TOPIC, &self.topic);
+        properties::append(&mut self.properties, key::REAL_QUEUE_ID, &self.queue_id.to_string());
+        self.topic = Cow::Borrowed(names::SCHEDULE_TOPIC);
+        self.queue_id = level - 1;
+        self.tags = TagsCode::DeliverAfter(broker.store.delay_ms(level));
+    }
+}
+
+/// What matters of a property string, found in one pass.
+#[derive(Default)]
+struct Found<'a> {
+    unique_key: Option<&'a str>,
+    tags: Option<&'a str>,
+    delay: i32,
+    wait: bool,
+    half: bool,
+    timer: bool,
+    reserved: bool,
+}
+
+impl<'a> Found<'a> {
+    fn in_text(text: &'a str) -> Self {
+        let mut found = Found { wait: true, ..Found::default() };
+        for (name, value) in properties::pairs(text) {
+            match name {
+                key::UNIQUE_KEY => found.unique_key = Some(value),
+                key::TAGS => found.tags = Some(value),
+                key::DELAY => found.delay = value.parse().unwrap_or(0),
+                key::WAIT => found.wait = !value.eq_ignore_ascii_case("false"),
+                key::TRANSACTION_PREPARED => found.half = value.eq_ignore_ascii_case("true"),
+                key::TIMER_DELAY_SEC | key::TIMER_DELAY_MS | key::TIMER_DELIVER_MS => {
+                    found.timer = true;
+                }
+                key::MSG_REGION | key::TRACE_ON | key::CLUSTER | key::POP_CK => {
+                    found.reserved = true;
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn base_record<'a>(
+    broker: &Inner,
+    header: &SendMessageRequest<'_>,
+    connection: &Connection,
+    message: &'a Message<'_>,
+) -> NewRecord<'a> {
+    NewRecord {
+        topic: &message.topic,
+        queue_id: message.queue_id,
+        flag: header.flag,
+        sys_flag: header.sys_flag,
+        born_timestamp: header.born_timestamp,
+        born_host: connection.peer(),
+        store_host: broker.store_host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: &[],
+        properties: &message.properties,
+    }
+}
+
+/// A retry message that failed too often goes to the group's dead letter topic.
+fn divert_to_dead_letters(
+    broker: &Inner,
+    header: &SendMessageRequest<'_>,
+    message: &mut Message<'_>,
+) -> Result<(), Failure> {
+    let Some(group) = names::group_of_retry_topic(header.topic) else { return Ok(()) };
+    let settings = broker.groups.get_or_create(&broker.config.load(), group).ok_or_else(|| {
+        let remark = format!("subscription group not exist, {group} {FAQ}");
+        Failure::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark)
+    })?;
+    let max = header.max_reconsume_times.unwrap_or(settings.retry_max_times);
+    let times = header.reconsume_times.unwrap_or(0);
+    if times > 0 && (times > max || broker.locks.any(group, now_ms())) {
+        let topic = names::dlq_topic(group);
+        broker.topics.get_or_create_for_group(&topic, 1, perm::READ_WRITE, false, 0);
+        broker.stats.dlq(group, &topic, now_ms());
+        message.topic = Cow::Owned(topic);
+        message.queue_id = 0;
+        message.tags =
+            TagsCode::Hash(tags::tags_code(properties::find(&message.properties, key::TAGS)));
+    }
+    Ok(())
+}
+
+fn store_batch(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+    header: &SendMessageRequest<'_>,
+    message: &Message<'_>,
+) -> Result<Sent, Failure> {
+    let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
+    let topic = header.topic;
+    if topic.len() > names::MAX_TOPIC_LENGTH {
+        return Err(illegal(format!("message topic length too long {}", topic.len())));
+    }
+    if topic.starts_with(names::RETRY_PREFIX) {
+        return Err(illegal(format!("batch request does not support retry group {topic}")));
+    }
+    if message.topic != topic {
+        return Err(illegal("a batch cannot be delayed".to_string()));
+    }
+    if request.body.len() > broker.store.config().max_message_size as usize {
+        return Err(too_large(broker));
+    }
+    let mut records = NewRecords::new();
+    let mut lengths = Vec::new();
+    for entry in batch::entries(&request.body) {
+        let entry = entry.map_err(|error| illegal(error.to_string()))?;
+        let tag = properties::find(entry.properties, key::TAGS);
+        let record = NewRecord {
+            flag: entry.flag,
+            body: entry.body,
+            properties: entry.properties,
+            ..base_record(broker, header, connection, message)
+        };
+        let before = records.byte_length();
+        records.push(&record, TagsCode::Hash(tags::tags_code(tag)));
+        lengths.push(records.byte_length() - before);
+    }
+    if records.is_empty() {
+        return Err(illegal("the batch holds no message".to_string()));
+    }
+    let reply = SendReply {
+        opaque: request.response(response::SUCCESS),
+        queue_id: message.queue_id,
+        unique_key: None,
+        lengths,
+    };
+    store(broker, connection, request, message, records, reply)
+}
+
+/// What the answer to a send is made from once its place is known.
+struct SendReply {
+    opaque: Command,
+    queue_id: i32,
+    unique_key: Option<String>,
+    /// The records' lengths, for a batch.
+    lengths: Vec<usize>,
+}
+
+impl SendReply {
+    fn finish(mut self, host: SocketAddr, appended: &Appended) -> Command {
+        let mut offset = appended.physical_offset;
+        let mut ids = message_id::offset_id(host, offset);
+        let others = self.lengths.len().saturating_sub(1);
+        for length in self.lengths.iter().take(others) {
+            offset += *length as i64;
+            ids.push(',');
+            ids.push_str(&message_id::offset_id(host, offset));
+        }
+        let header = SendMessageResponse {
+            msg_id: &ids,
+            queue_id: self.queue_id,
+            queue_offset: appended.queue_offset,
+            transaction_id: self.unique_key.as_deref(),
+            batch_uniq_id: None,
+            recall_handle: None,
+        };
+        self.opaque = self.opaque.with_header(&header);
+        self.opaque
+    }
+}
+
+fn store(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+    message: &Message<'_>,
+    records: NewRecords,
+    reply: SendReply,
+) -> Result<Sent, Failure> {
+    let (topic, queue_id) = (&*message.topic, message.queue_id);
+    let waits = broker.store.sync_flush() && message.wait;
+    if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
+        let remark = "[OVERLOAD]system busy, start flow control for a while";
+        return Err(Failure::new(response::SYSTEM_BUSY, remark));
+    }
+    let stored = append(broker, topic, queue_id, records)?;
+    let mut response = reply.finish(broker.store_host, &stored.appended);
+    if !waits {
+        announce(broker, topic, queue_id, &stored, None);
+        return Ok(Sent::Stored(response));
+    }
+    let config = broker.config.load();
+    add_region(&mut response, &config.region_id, config.trace_on);
+    broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
+    let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
+    let flushed = move |outcome| {
+        waiting.waiting_for_disk.fetch_sub(1, Ordering::Relaxed);
+        settle(&mut response, outcome);
+        responder.send(response);
+    };
+    announce(broker, topic, queue_id, &stored, Some(Box::new(flushed)));
+    Ok(Sent::Waits)
+}
+
+/// What a send that waited for the disk is answered. A failed sync means that the message may be
+/// lost: it is not answered as stored.
+fn settle(response: &mut Command, outcome: FlushOutcome) {
+    match outcome {
+        FlushOutcome::Flushed => {}
+        FlushOutcome::TimedOut => response.code = response::FLUSH_DISK_TIMEOUT,
+        FlushOutcome::Failed => {
+            response.code = response::SERVICE_NOT_AVAILABLE;
+            response.remark = Some(Cow::Borrowed("the message could not be written to disk"));
+        }
+    }
+}
