@@ -3,7 +3,7 @@
 use crate::process::Process;
 use crate::setup::{self, Part};
 use crate::{Problem, ports};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -47,11 +47,32 @@ pub fn java(part: Part, home: &Path, heap: &[&str], main: &str) -> Result<Comman
     let mut command = Command::new("java");
     command.args(JVM_FLAGS).args(heap);
     command.arg(format!("-Duser.home={}", home.display()));
+    command.arg(format!("-Drmq.logback.configurationFile={}", quiet(home)?.display()));
     command.arg("-cp").arg(format!("{}/*", part.folder().display()));
     command.arg(main).env("ROCKETMQ_HOME", home);
     // The environment of whoever runs the tests must not reach the server.
     command.env_remove("NAMESRV_ADDR").env_remove("JAVA_OPT");
     Ok(command)
+}
+
+/// Settings for 5.x's logs: warnings to standard output, where a failed test shows them, and nothing to files.
+const WARNINGS: &str = r#"<configuration>
+  <statusListener class="org.apache.rocketmq.logging.ch.qos.logback.core.status.NopStatusListener"/>
+  <appender name="out" class="org.apache.rocketmq.logging.ch.qos.logback.core.ConsoleAppender">
+    <encoder class="org.apache.rocketmq.logging.ch.qos.logback.classic.encoder.PatternLayoutEncoder">
+      <pattern>%d{HH:mm:ss.SSS} %p %c{0} %m%n</pattern>
+    </encoder>
+  </appender>
+  <root level="WARN"><appender-ref ref="out"/></root>
+</configuration>
+"#;
+
+fn quiet(home: &Path) -> Result<PathBuf, Problem> {
+    let file = home.join("logback.xml");
+    if !file.exists() {
+        write(&file, WARNINGS)?;
+    }
+    Ok(file)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Problem> {

@@ -206,7 +206,9 @@ impl Process {
 
     /// The end of what it printed on both streams, for messages.
     pub fn tail(&self) -> String {
-        let mut tail: Vec<String> = self.lines().iter().map(|l| l.text.clone()).collect();
+        // Apache's servers tell at length how they set up their logs.
+        let mut tail: Vec<String> =
+            self.lines().into_iter().map(|l| l.text).filter(|l| !l.contains("|-INFO in")).collect();
         let errors = std::fs::read_to_string(&self.stderr).unwrap_or_default();
         tail.extend(errors.lines().map(|l| format!("stderr: {l}")));
         let from = tail.len().saturating_sub(25);

@@ -95,13 +95,6 @@ pub fn broadcasting(pair: &Pair<'_>) -> Result<(), Problem> {
             .start()
     };
     let members = [member(1)?, member(2)?];
-    let queues = 4 * cluster.brokers.len() as i64;
-    for member in &members {
-        member.wait("all queues for each", SOON, |events| {
-            let last = events.iter().rev().find(|e| e.name() == "assigned")?;
-            (last.number("count") == queues).then_some(())
-        })?;
-    }
     let sent = Driver::produce(pair.producer, cluster, name, 30).run()?;
     let sent = named(&sent, "sent");
     for member in members {
