@@ -63,15 +63,27 @@ const WARNINGS: &str = r#"<configuration>
       <pattern>%d{HH:mm:ss.SSS} %p %c{0} %m%n</pattern>
     </encoder>
   </appender>
+  <logger name="RocketmqTransaction" level="ERROR"/>
   <root level="WARN"><appender-ref ref="out"/></root>
 </configuration>
 "#;
 
+/// 4.9 insists on files of its own, with its own copy of the log library.
+const LEGACY: [&str; 2] = ["logback_namesrv.xml", "logback_broker.xml"];
+
 fn quiet(home: &Path) -> Result<PathBuf, Problem> {
     let file = home.join("logback.xml");
-    if !file.exists() {
-        write(&file, WARNINGS)?;
+    if file.exists() {
+        return Ok(file);
     }
+    let conf = home.join("conf");
+    std::fs::create_dir_all(&conf)
+        .map_err(|source| Problem::File { path: conf.clone(), source })?;
+    let legacy = WARNINGS.replace("org.apache.rocketmq.logging.ch", "ch");
+    for name in LEGACY {
+        write(&conf.join(name), &legacy)?;
+    }
+    write(&file, WARNINGS)?;
     Ok(file)
 }
 

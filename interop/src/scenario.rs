@@ -10,7 +10,7 @@ mod reading;
 
 use crate::driver::Event;
 use crate::suite::{Servers, Suite};
-use crate::{Cluster, DriverKind, Problem, ensure};
+use crate::{Cluster, DriverKind, Problem, ensure, wire};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -107,4 +107,21 @@ fn same_bodies(sent: &[Event], received: &[Event]) -> Result<(), Problem> {
         "not delivered: {lost:?}; delivered but not sent: {strange:?}"
     );
     Ok(())
+}
+
+/// Waits until the brokers know the progress of the group up to the end of every queue: clients tell it
+/// every few seconds, and a queue that changes hands before that starts again at an older place.
+fn committed(pair: &Pair<'_>, queues: i32) -> Result<(), Problem> {
+    wire::until("the group's progress at the brokers", SOON, || {
+        for broker in &pair.cluster.brokers {
+            for queue in 0..queues {
+                let end = wire::max_offset(&broker.address, &pair.name, queue)?;
+                let progress = wire::progress(&broker.address, &pair.name, &pair.name, queue)?;
+                if progress.unwrap_or(0) < end {
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(()))
+    })
 }

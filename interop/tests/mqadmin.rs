@@ -163,7 +163,7 @@ fn offsets(cluster: &Cluster) -> Result<(), Problem> {
     consumer.wait_messages(24, SOON)?;
     consumer.stop()?;
     // The same while nobody is there to be told.
-    let reset = mqadmin::run(cluster, "resetOffsetByTime", &["-g", group, "-t", topic, "-s", "0"])?;
+    mqadmin::run(cluster, "resetOffsetByTime", &["-g", group, "-t", topic, "-s", "0"])?;
     for queue in 0..4 {
         let progress = wire::progress(&broker.address, group, topic, queue)?;
         ensure!(progress == Some(0), "queue {queue} is at {progress:?} after the reset");

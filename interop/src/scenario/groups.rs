@@ -1,6 +1,6 @@
 //! Consumers of one group: sharing, repeating for each, keeping order.
 
-use super::{Pair, SOON, by_body, same_bodies};
+use super::{Pair, SOON, by_body, committed, same_bodies};
 use crate::driver::{Client, Event, named};
 use crate::{Driver, Problem, ensure, wire};
 use std::collections::BTreeMap;
@@ -66,22 +66,7 @@ fn round(pair: &Pair<'_>, members: &[Client], prefix: &str) -> Result<(), Proble
         Ok((received.len() >= sent.len()).then_some(received))
     })?;
     same_bodies(&sent, &received)?;
-    committed(pair)
-}
-
-fn committed(pair: &Pair<'_>) -> Result<(), Problem> {
-    wire::until("the group's progress at the brokers", SOON, || {
-        for broker in &pair.cluster.brokers {
-            for queue in 0..8 {
-                let end = wire::max_offset(&broker.address, &pair.name, queue)?;
-                let progress = wire::progress(&broker.address, &pair.name, &pair.name, queue)?;
-                if progress.unwrap_or(0) < end {
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(()))
-    })
+    committed(pair, 8)
 }
 
 /// With broadcasting, each of two clients gets every message.

@@ -1,6 +1,6 @@
 //! Reading by hand, and going on where a group was.
 
-use super::{Pair, SOON, same_bodies};
+use super::{Pair, SOON, committed, same_bodies};
 use crate::driver::named;
 use crate::{Driver, Problem, ensure, wire};
 
@@ -38,8 +38,9 @@ pub fn progress_is_kept(pair: &Pair<'_>) -> Result<(), Problem> {
     };
     let receive = || {
         let consumer = Driver::consume(pair.consumer, cluster, name, name).start()?;
-        let received = consumer.wait_messages(20, SOON)?;
-        consumer.stop()?;
+        consumer.wait_messages(20, SOON)?;
+        committed(pair, 4)?;
+        let received = named(&consumer.stop()?, "message");
         Ok::<_, Problem>(received)
     };
     let first = send("first-")?;
