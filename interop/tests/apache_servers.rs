@@ -17,7 +17,8 @@ fn main() -> ExitCode {
             for (producer, consumer) in [(Java55, Java49), (Java49, Go), (Go, Java55)] {
                 scenario::add(&mut suite, "apache55", &current, one, producer, consumer);
             }
-            scenario::add(&mut suite, "apache49", &legacy, one, Java49, Java55);
+            // Not Java55 to read by hand: it asks a 4.9 broker for what only 5.x can (LITE_PULL_MESSAGE).
+            scenario::add(&mut suite, "apache49", &legacy, one, Java55, Java49);
         }
     }
     suite.run()
