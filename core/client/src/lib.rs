@@ -1,1 +1,29 @@
-//! Producers, consumers and administration for any RocketMQ-compatible cluster.
+//! Clients for any RocketMQ-compatible cluster: producers, consumers and administration.
+//!
+//! - [`Producer`] sends messages;
+//! - [`PushConsumer`] hands messages to a listener as they come;
+//! - [`PullConsumer`] gives messages to whoever asks;
+//! - [`Admin`] looks after topics, groups and progress.
+//!
+//! All of them find brokers through name servers and survive the loss of any of them. Those with
+//! the same name servers share connections.
+
+mod admin;
+mod allocate;
+mod config;
+mod consumer;
+mod error;
+mod instance;
+mod message;
+mod producer;
+mod pull_consumer;
+mod route;
+
+pub use admin::Admin;
+pub use allocate::Allocation;
+pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
+pub use consumer::{Consumed, PushConsumer, PushConsumerBuilder};
+pub use error::Error;
+pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
+pub use producer::{Producer, Sending};
+pub use pull_consumer::PullConsumer;

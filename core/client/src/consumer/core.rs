@@ -1,0 +1,275 @@
+//! What push and pull consumers have in common: subscriptions, the queues allocated to them, and
+//! their progress.
+
+use super::concurrent::Concurrent;
+use super::offsets::Offsets;
+use super::orderly::Orderly;
+use super::process_queue::ProcessQueue;
+use super::{pull_loop, rebalance};
+use crate::allocate::Allocation;
+use crate::config::ConsumerConfig;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::message::ReceivedMessage;
+use crate::pull_consumer::Buffer;
+use ferromq_model::{MessageQueue, names};
+use ferromq_protocol::body::{
+    ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, SubscriptionData,
+};
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Where messages go.
+pub(crate) enum Sink {
+    Concurrent(Concurrent),
+    Orderly(Orderly),
+    Buffer(Buffer),
+}
+
+pub(crate) struct Core {
+    pub(crate) instance: Arc<Instance>,
+    pub(crate) config: ConsumerConfig,
+    pub(crate) model: MessageModel,
+    pub(crate) from_where: ConsumeFromWhere,
+    pub(crate) allocation: Allocation,
+    pub(crate) subscriptions: RwLock<BTreeMap<String, SubscriptionData>>,
+    pub(crate) queues: Mutex<BTreeMap<MessageQueue, Arc<ProcessQueue>>>,
+    pub(crate) offsets: Offsets,
+    pub(crate) sink: Sink,
+    pub(crate) rebalance_now: Notify,
+    pub(crate) started: i64,
+    closed: AtomicBool,
+    /// Every task of this consumer; closing ends them.
+    pub(crate) tasks: Mutex<JoinSet<()>>,
+}
+
+pub(crate) fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
+impl Core {
+    pub(crate) fn new(
+        instance: Arc<Instance>,
+        config: ConsumerConfig,
+        allocation: Option<Allocation>,
+        sink: Sink,
+    ) -> Result<Self, Error> {
+        let refused = |key: &str, value: &str, expected: &str| {
+            Err(Error::InvalidArgument(format!("{key} cannot be `{value}`: expected {expected}")))
+        };
+        let model = match config.message_model.as_str() {
+            "CLUSTERING" => MessageModel::Clustering,
+            "BROADCASTING" => MessageModel::Broadcasting,
+            other => return refused("messageModel", other, "CLUSTERING or BROADCASTING"),
+        };
+        let from_where = match config.consume_from_where.as_str() {
+            "CONSUME_FROM_LAST_OFFSET" => ConsumeFromWhere::LastOffset,
+            "CONSUME_FROM_FIRST_OFFSET" => ConsumeFromWhere::FirstOffset,
+            "CONSUME_FROM_TIMESTAMP" => ConsumeFromWhere::Timestamp,
+            other => {
+                return refused(
+                    "consumeFromWhere",
+                    other,
+                    "CONSUME_FROM_LAST_OFFSET, CONSUME_FROM_FIRST_OFFSET or CONSUME_FROM_TIMESTAMP",
+                );
+            }
+        };
+        let allocation = match allocation {
+            Some(allocation) => allocation,
+            None => Allocation::named(&config.allocate_strategy)?,
+        };
+        let offsets = match model {
+            MessageModel::Clustering => Offsets::remote(&config.group),
+            MessageModel::Broadcasting => {
+                Offsets::local(&config.group, offsets_file(&instance, &config))?
+            }
+        };
+        Ok(Core {
+            instance,
+            model,
+            from_where,
+            allocation,
+            subscriptions: RwLock::default(),
+            queues: Mutex::default(),
+            offsets,
+            sink,
+            rebalance_now: Notify::new(),
+            started: now_ms(),
+            closed: AtomicBool::new(false),
+            tasks: Mutex::default(),
+            config,
+        })
+    }
+
+    pub(crate) fn group(&self) -> &str {
+        &self.config.group
+    }
+
+    pub(crate) fn is_orderly(&self) -> bool {
+        matches!(self.sink, Sink::Orderly(_))
+    }
+
+    pub(crate) fn consume_type(&self) -> ConsumeType {
+        match self.sink {
+            Sink::Buffer(_) => ConsumeType::Actively,
+            _ => ConsumeType::Passively,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// After how many failures a message is given up.
+    pub(crate) fn max_reconsume_times(&self) -> i32 {
+        match self.config.max_reconsume_times {
+            -1 if self.is_orderly() => i32::MAX,
+            -1 => 16,
+            times => times,
+        }
+    }
+
+    pub(crate) fn subscribe(&self, topic: &str, expression: &str) -> Result<(), Error> {
+        names::check_topic(topic)?;
+        let subscription = SubscriptionData::by_tags(topic, expression, now_ms());
+        self.subscriptions.write().insert(topic.to_string(), subscription);
+        Ok(())
+    }
+
+    pub(crate) fn subscription(&self, topic: &str) -> Option<SubscriptionData> {
+        self.subscriptions.read().get(topic).cloned()
+    }
+
+    pub(crate) fn heartbeat(&self) -> ConsumerData {
+        ConsumerData {
+            consume_from_where: self.from_where,
+            consume_type: self.consume_type(),
+            group_name: self.group().to_string(),
+            message_model: self.model,
+            subscription_data_set: self.subscriptions.read().values().cloned().collect(),
+            unit_mode: false,
+        }
+    }
+
+    /// Starts a task that ends with the consumer.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        if !self.is_closed() {
+            tasks.spawn(task);
+        }
+    }
+
+    /// Starts the periodic work: sharing queues, storing progress, renewing locks.
+    pub(crate) fn start(self: &Arc<Self>) {
+        self.spawn(rebalance::run(self.clone()));
+        let (core, every) = (self.clone(), self.config_persist_interval());
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                core.persist().await;
+            }
+        });
+        if self.is_orderly() && self.model == MessageModel::Clustering {
+            self.spawn(rebalance::renew_locks(self.clone()));
+        }
+    }
+
+    fn config_persist_interval(&self) -> Duration {
+        Duration::from_millis(self.instance.config.persist_consumer_offset_interval)
+    }
+
+    /// Stores the progress of the queues that are this consumer's.
+    pub(crate) async fn persist(&self) {
+        let queues: Vec<MessageQueue> = self.queues.lock().keys().cloned().collect();
+        self.offsets.persist(&self.instance, &queues).await;
+    }
+
+    /// Begins with a queue at `offset`.
+    pub(crate) fn add_queue(
+        self: &Arc<Self>,
+        queue: MessageQueue,
+        offset: i64,
+        locked: bool,
+    ) -> Arc<ProcessQueue> {
+        let process = Arc::new(ProcessQueue::new(queue.clone(), offset));
+        process.set_locked(locked);
+        self.queues.lock().insert(queue, process.clone());
+        self.spawn(pull_loop::run(self.clone(), process.clone()));
+        if let Sink::Orderly(_) = self.sink {
+            self.spawn(Orderly::run(self.clone(), process.clone()));
+        }
+        process
+    }
+
+    /// Gives a queue up: stores its progress and forgets what is held of it.
+    pub(crate) async fn remove_queue(&self, queue: &MessageQueue) {
+        let Some(process) = self.queues.lock().remove(queue) else { return };
+        process.drop_queue();
+        self.offsets.persist(&self.instance, std::slice::from_ref(queue)).await;
+        self.offsets.forget(queue);
+        if self.is_orderly() && self.model == MessageModel::Clustering {
+            rebalance::unlock(self, std::slice::from_ref(queue)).await;
+        }
+    }
+
+    /// Hands pulled messages on.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
+        process: &Arc<ProcessQueue>,
+        messages: Vec<ReceivedMessage>,
+    ) {
+        process.add(&messages);
+        match &self.sink {
+            Sink::Concurrent(sink) => sink.deliver(self, process, messages),
+            Sink::Orderly(_) => {}
+            Sink::Buffer(buffer) => buffer.deliver(process, messages),
+        }
+    }
+
+    /// Ends everything: waits for messages being handled, stores progress, tells the brokers.
+    pub(crate) async fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let queues: Vec<Arc<ProcessQueue>> = self.queues.lock().values().cloned().collect();
+        match &self.sink {
+            Sink::Concurrent(sink) => {
+                queues.iter().for_each(|process| process.drop_queue());
+                sink.finish(Duration::from_millis(self.config.await_termination)).await;
+            }
+            Sink::Orderly(sink) => {
+                queues.iter().for_each(|process| process.drop_queue());
+                sink.finish(Duration::from_millis(self.config.await_termination)).await;
+            }
+            Sink::Buffer(buffer) => buffer.close(),
+        }
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        tasks.shutdown().await;
+        self.persist().await;
+        let owned: Vec<MessageQueue> = self.queues.lock().keys().cloned().collect();
+        if self.is_orderly() && self.model == MessageModel::Clustering {
+            rebalance::unlock(self, &owned).await;
+        }
+        self.queues.lock().clear();
+        self.instance.remove_consumer(self.group()).await;
+    }
+}
+
+fn offsets_file(instance: &Instance, config: &ConsumerConfig) -> PathBuf {
+    let folder = match config.local_offset_store_dir.as_str() {
+        "" => std::env::home_dir().unwrap_or_default().join(".rocketmq_offsets"),
+        folder => PathBuf::from(folder),
+    };
+    // The process must not be part of it: progress is to survive a restart.
+    let ip = instance.id.split('@').next().unwrap_or_default();
+    let client = format!("{ip}@{}", instance.config.instance_name);
+    folder.join(client).join(&config.group).join("offsets.json")
+}

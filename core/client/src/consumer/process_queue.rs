@@ -1,0 +1,235 @@
+//! What a consumer holds of one queue.
+
+use crate::message::ReceivedMessage;
+use ferromq_model::MessageQueue;
+use ferromq_protocol::body::ProcessQueueInfo;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// How long a queue's lock is believed without being renewed.
+const LOCK_VALIDITY: Duration = Duration::from_secs(30);
+
+#[derive(Default)]
+struct Held {
+    messages: BTreeMap<i64, ReceivedMessage>,
+    /// Those being handled, when in order.
+    taken: BTreeMap<i64, ReceivedMessage>,
+    bytes: usize,
+    /// The offset after the last message that was ever held.
+    next: i64,
+}
+
+/// One queue that this consumer has been allocated.
+pub(crate) struct ProcessQueue {
+    pub(crate) queue: MessageQueue,
+    held: Mutex<Held>,
+    dropped: AtomicBool,
+    paused: AtomicBool,
+    locked_at: Mutex<Option<Instant>>,
+    /// The next offset to pull.
+    pub(crate) pull_offset: AtomicI64,
+    pub(crate) last_pull: AtomicI64,
+    pub(crate) last_consume: AtomicI64,
+    /// Messages arrived, or the queue was dropped.
+    pub(crate) changed: Notify,
+}
+
+impl ProcessQueue {
+    pub(crate) fn new(queue: MessageQueue, offset: i64) -> Self {
+        ProcessQueue {
+            queue,
+            held: Mutex::new(Held { next: offset, ..Held::default() }),
+            dropped: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            locked_at: Mutex::new(None),
+            pull_offset: AtomicI64::new(offset),
+            last_pull: AtomicI64::new(0),
+            last_consume: AtomicI64::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Takes the queue away: nothing of it is handled or committed any more.
+    pub(crate) fn drop_queue(&self) {
+        self.dropped.store(true, Ordering::Release);
+        self.changed.notify_waiters();
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn is_dropped(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Release);
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Notes whether the broker says that the queue is this client's.
+    pub(crate) fn set_locked(&self, locked: bool) {
+        *self.locked_at.lock() = locked.then(Instant::now);
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked_at.lock().is_some_and(|at| at.elapsed() < LOCK_VALIDITY)
+    }
+
+    pub(crate) fn add(&self, messages: &[ReceivedMessage]) {
+        let mut held = self.held.lock();
+        for message in messages {
+            held.next = held.next.max(message.queue_offset + 1);
+            held.bytes += message.body.len();
+            held.messages.insert(message.queue_offset, message.clone());
+        }
+        drop(held);
+        self.changed.notify_one();
+    }
+
+    /// How many messages, how many bytes of bodies, and how far from the first to the last.
+    pub(crate) fn load(&self) -> (usize, usize, i64) {
+        let held = self.held.lock();
+        let ends = held.messages.first_key_value().zip(held.messages.last_key_value());
+        let span = ends.map_or(0, |((first, _), (last, _))| last - first);
+        (held.messages.len() + held.taken.len(), held.bytes, span)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        let held = self.held.lock();
+        held.messages.is_empty() && held.taken.is_empty()
+    }
+
+    /// Forgets handled messages and returns the offset that is safe to commit: of the first message
+    /// still held, or behind the last.
+    pub(crate) fn remove(&self, offsets: impl IntoIterator<Item = i64>) -> i64 {
+        let mut held = self.held.lock();
+        for offset in offsets {
+            if let Some(message) = held.messages.remove(&offset) {
+                held.bytes -= message.body.len();
+            }
+        }
+        held.messages.first_key_value().map_or(held.next, |(offset, _)| *offset)
+    }
+
+    /// Takes the first messages, to be handled in order.
+    pub(crate) fn take(&self, count: usize) -> Vec<ReceivedMessage> {
+        let mut held = self.held.lock();
+        let mut taken = Vec::new();
+        while taken.len() < count
+            && let Some((offset, message)) = held.messages.pop_first()
+        {
+            held.taken.insert(offset, message.clone());
+            taken.push(message);
+        }
+        taken
+    }
+
+    /// Forgets the messages that were taken, and returns the offset that is safe to commit.
+    pub(crate) fn settle(&self) -> Option<i64> {
+        let mut held = self.held.lock();
+        let taken = std::mem::take(&mut held.taken);
+        held.bytes -= taken.values().map(|message| message.body.len()).sum::<usize>();
+        taken.last_key_value().map(|(offset, _)| offset + 1)
+    }
+
+    /// Puts the messages that were taken back to be handled again, after `change`.
+    pub(crate) fn put_back(&self, change: impl Fn(&mut ReceivedMessage)) {
+        let mut held = self.held.lock();
+        let taken = std::mem::take(&mut held.taken);
+        for (offset, mut message) in taken {
+            change(&mut message);
+            held.messages.insert(offset, message);
+        }
+    }
+
+    /// Forgets everything held.
+    pub(crate) fn clear(&self) {
+        let mut held = self.held.lock();
+        *held = Held { next: held.next, ..Held::default() };
+    }
+
+    pub(crate) fn describe(&self, committed: i64) -> ProcessQueueInfo {
+        let held = self.held.lock();
+        let first = |map: &BTreeMap<i64, ReceivedMessage>| map.keys().next().copied().unwrap_or(0);
+        let last =
+            |map: &BTreeMap<i64, ReceivedMessage>| map.keys().next_back().copied().unwrap_or(0);
+        ProcessQueueInfo {
+            cached_msg_count: held.messages.len() as i32,
+            cached_msg_max_offset: last(&held.messages),
+            cached_msg_min_offset: first(&held.messages),
+            cached_msg_size_in_mib: (held.bytes >> 20) as i32,
+            commit_offset: committed,
+            droped: self.is_dropped(),
+            last_consume_timestamp: self.last_consume.load(Ordering::Relaxed),
+            last_lock_timestamp: 0,
+            last_pull_timestamp: self.last_pull.load(Ordering::Relaxed),
+            locked: self.is_locked(),
+            transaction_msg_count: held.taken.len() as i32,
+            transaction_msg_max_offset: last(&held.taken),
+            transaction_msg_min_offset: first(&held.taken),
+            try_unlock_times: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ferromq_protocol::properties::Properties;
+
+    pub(crate) fn message(offset: i64) -> ReceivedMessage {
+        let host = "127.0.0.1:1".parse().unwrap();
+        ReceivedMessage {
+            topic: "T".into(),
+            body: vec![0; 10].into(),
+            flag: 0,
+            properties: Properties::new(),
+            queue: MessageQueue::new("T", "b", 0),
+            queue_offset: offset,
+            message_id: String::new(),
+            offset_message_id: String::new(),
+            born_timestamp: 0,
+            born_host: host,
+            store_timestamp: 0,
+            store_host: host,
+            reconsume_times: 0,
+            physical_offset: offset * 100,
+        }
+    }
+
+    fn queue(offsets: std::ops::Range<i64>) -> ProcessQueue {
+        let queue = ProcessQueue::new(MessageQueue::new("T", "b", 0), offsets.start);
+        queue.add(&offsets.map(message).collect::<Vec<_>>());
+        queue
+    }
+
+    #[test]
+    fn the_first_message_held_is_what_may_be_committed() {
+        let queue = queue(5..10);
+        assert_eq!(queue.load(), (5, 50, 4));
+        assert_eq!(queue.remove([7, 9]), 5);
+        assert_eq!(queue.remove([5]), 6);
+        assert_eq!(queue.remove([6, 8]), 10);
+        assert!(queue.is_empty());
+        assert_eq!(queue.load(), (0, 0, 0));
+    }
+
+    #[test]
+    fn messages_in_order_are_taken_settled_or_put_back() {
+        let queue = queue(0..3);
+        assert_eq!(queue.take(2).len(), 2);
+        queue.put_back(|message| message.reconsume_times += 1);
+        let again = queue.take(1);
+        assert_eq!((again[0].queue_offset, again[0].reconsume_times), (0, 1));
+        assert_eq!(queue.settle(), Some(1));
+        assert_eq!(queue.settle(), None);
+        assert_eq!(queue.take(9).len(), 2);
+        assert_eq!(queue.settle(), Some(3));
+        assert!(queue.is_empty());
+    }
+}

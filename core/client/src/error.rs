@@ -1,0 +1,184 @@
+use ferromq_model::names::NameError;
+use ferromq_net::NetError;
+use ferromq_protocol::code::response;
+use ferromq_protocol::fastjson::BodyError;
+use ferromq_protocol::header::HeaderError;
+use thiserror::Error;
+
+/// Why a client operation failed. [`code`](Error::code) and [`name`](Error::name) identify it in
+/// every language; the text says what to do and names the address, topic or group involved.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument or setting is not usable.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// No name server is configured.
+    #[error("no name server is configured; set namesrvAddr, as in `127.0.0.1:9876;127.0.0.1:9877`")]
+    NoNameServer,
+    /// None of the name servers answered.
+    #[error("none of the name servers {addresses} answers: {source}")]
+    NameServersDown {
+        /// All that were tried.
+        addresses: String,
+        /// What the last one said.
+        source: NetError,
+    },
+    /// The topic has no route, and none can be made from the default topic.
+    #[error(
+        "topic `{topic}` does not exist: no broker has it; create it, or enable autoCreateTopicEnable"
+    )]
+    TopicNotFound {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic exists, but no queue of it can be written to at present.
+    #[error("topic `{topic}` has no writable queue with a master broker")]
+    NoWritableQueue {
+        /// The topic.
+        topic: String,
+    },
+    /// The broker of a queue has no known address.
+    #[error("no address of broker `{broker}` is known")]
+    BrokerUnknown {
+        /// The broker's name.
+        broker: String,
+    },
+    /// The connection failed, or no answer came in time.
+    #[error(transparent)]
+    Net(#[from] NetError),
+    /// The whole operation took longer than it may.
+    #[error("{operation} took longer than {millis} ms; last problem: {last}")]
+    Timeout {
+        /// What was tried.
+        operation: String,
+        /// The time given, in ms.
+        millis: u64,
+        /// What went wrong last.
+        last: String,
+    },
+    /// A server refused the request.
+    #[error("{address} answered {} to {operation}: {remark}", response::name(*code).map_or_else(|| code.to_string(), str::to_string))]
+    Refused {
+        /// What was asked.
+        operation: &'static str,
+        /// Who refused.
+        address: String,
+        /// The response code.
+        code: i32,
+        /// What it said.
+        remark: String,
+    },
+    /// A server's answer cannot be read.
+    #[error("the answer of {address} cannot be read: {reason}")]
+    Malformed {
+        /// Who answered.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The client has been closed.
+    #[error("the client is closed")]
+    Closed,
+    /// A file of the client cannot be read or written.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A number that never changes its meaning: negative for errors of this side, positive for the
+    /// response code of a server.
+    pub fn code(&self) -> i32 {
+        match self {
+            Error::InvalidArgument(_) => -1,
+            Error::NoNameServer => -2,
+            Error::NameServersDown { .. } => -3,
+            Error::TopicNotFound { .. } => -4,
+            Error::NoWritableQueue { .. } => -5,
+            Error::BrokerUnknown { .. } => -6,
+            Error::Net(NetError::Timeout { .. }) | Error::Timeout { .. } => -7,
+            Error::Net(_) => -8,
+            Error::Malformed { .. } => -9,
+            Error::Closed => -10,
+            Error::File { .. } => -11,
+            Error::Refused { code, .. } => *code,
+        }
+    }
+
+    /// The kind in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::InvalidArgument(_) => "INVALID_ARGUMENT",
+            Error::NoNameServer => "NO_NAME_SERVER",
+            Error::NameServersDown { .. } => "NAME_SERVERS_DOWN",
+            Error::TopicNotFound { .. } => "TOPIC_NOT_FOUND",
+            Error::NoWritableQueue { .. } => "NO_WRITABLE_QUEUE",
+            Error::BrokerUnknown { .. } => "BROKER_UNKNOWN",
+            Error::Net(NetError::Timeout { .. }) | Error::Timeout { .. } => "TIMEOUT",
+            Error::Net(_) => "CONNECTION",
+            Error::Malformed { .. } => "MALFORMED",
+            Error::Closed => "CLOSED",
+            Error::File { .. } => "FILE",
+            Error::Refused { code, .. } => response::name(*code).unwrap_or("REFUSED"),
+        }
+    }
+
+    /// Whether the same call may succeed when it is made again.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Error::Net(_)
+            | Error::Timeout { .. }
+            | Error::NameServersDown { .. }
+            | Error::NoWritableQueue { .. }
+            | Error::BrokerUnknown { .. } => true,
+            Error::Refused { code, .. } => matches!(
+                *code,
+                response::SYSTEM_BUSY
+                    | response::SERVICE_NOT_AVAILABLE
+                    | response::FLOW_CONTROL
+                    | response::GO_AWAY
+            ),
+            _ => false,
+        }
+    }
+
+    /// The response code, when a server refused.
+    pub fn broker_code(&self) -> Option<i32> {
+        match self {
+            Error::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn malformed(address: &str, reason: impl ToString) -> Self {
+        Error::Malformed { address: address.to_string(), reason: reason.to_string() }
+    }
+}
+
+impl From<NameError> for Error {
+    fn from(error: NameError) -> Self {
+        Error::InvalidArgument(error.to_string())
+    }
+}
+
+/// Names the sender of an answer that cannot be read.
+pub(crate) trait ReadAnswer<T> {
+    fn from_server(self, address: &str) -> Result<T, Error>;
+}
+
+impl<T> ReadAnswer<T> for Result<T, HeaderError> {
+    fn from_server(self, address: &str) -> Result<T, Error> {
+        self.map_err(|error| Error::malformed(address, error))
+    }
+}
+
+impl<T> ReadAnswer<T> for Result<T, BodyError> {
+    fn from_server(self, address: &str) -> Result<T, Error> {
+        self.map_err(|error| Error::malformed(address, error))
+    }
+}

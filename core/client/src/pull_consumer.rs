@@ -1,0 +1,292 @@
+//! Consuming messages when the application asks for them (protocol §8.11).
+
+use crate::config::{ClientConfig, ConsumerConfig};
+use crate::consumer::begin;
+use crate::consumer::core::{Core, Sink};
+use crate::consumer::process_queue::ProcessQueue;
+use crate::consumer::{pull_loop, rebalance};
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::message::ReceivedMessage;
+use ferromq_model::{MessageQueue, names};
+use ferromq_protocol::code::request as code;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// Messages that wait to be polled.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    ready: Mutex<VecDeque<(Arc<ProcessQueue>, Vec<ReceivedMessage>)>>,
+    arrived: Notify,
+    closed: AtomicBool,
+}
+
+impl Buffer {
+    pub(crate) fn deliver(&self, process: &Arc<ProcessQueue>, messages: Vec<ReceivedMessage>) {
+        self.ready.lock().push_back((process.clone(), messages));
+        self.arrived.notify_one();
+    }
+
+    /// Forgets what waits of a queue.
+    pub(crate) fn discard(&self, process: &Arc<ProcessQueue>) {
+        self.ready.lock().retain(|(other, _)| !Arc::ptr_eq(other, process));
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.arrived.notify_waiters();
+        self.arrived.notify_one();
+    }
+
+    /// The first up to `max` messages of one queue.
+    fn take(&self, max: usize) -> Option<(Arc<ProcessQueue>, Vec<ReceivedMessage>)> {
+        let mut ready = self.ready.lock();
+        loop {
+            let (process, mut messages) = ready.pop_front()?;
+            if process.is_dropped() {
+                continue;
+            }
+            if messages.len() > max {
+                let rest = messages.split_off(max);
+                ready.push_front((process.clone(), rest));
+                self.arrived.notify_one();
+            }
+            return Some((process, messages));
+        }
+    }
+}
+
+/// Receives messages by polling. Either subscribe to topics and share their queues with the group,
+/// or assign queues yourself; not both.
+pub struct PullConsumer {
+    core: Arc<Core>,
+    last_commit: Mutex<Instant>,
+    /// Progress of what was polled, which a commit makes the group's.
+    polled: Mutex<std::collections::HashMap<MessageQueue, i64>>,
+}
+
+impl PullConsumer {
+    /// Starts a consumer that has no queues yet.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for wrong settings.
+    pub async fn start(client: ClientConfig, config: ConsumerConfig) -> Result<Self, Error> {
+        names::check_group(&config.group)?;
+        let instance = Instance::join(&client, Some(&config.group))?;
+        let core = Arc::new(Core::new(instance, config, None, Sink::Buffer(Buffer::default()))?);
+        begin(&core).await?;
+        Ok(PullConsumer { core, last_commit: Mutex::new(Instant::now()), polled: Mutex::default() })
+    }
+
+    fn buffer(&self) -> &Buffer {
+        match &self.core.sink {
+            Sink::Buffer(buffer) => buffer,
+            // Made with a buffer in `start`.
+            _ => unreachable!("a pull consumer has a buffer"),
+        }
+    }
+
+    /// Subscribes to a topic and shares its queues with the group.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a bad topic name, [`Error::NameServersDown`].
+    pub async fn subscribe(&self, topic: &str, tags: &str) -> Result<(), Error> {
+        self.check_open()?;
+        self.core.subscribe(topic, tags)?;
+        self.core.instance.refresh(topic).await?;
+        self.core.instance.heartbeat_all().await;
+        self.core.rebalance_now.notify_one();
+        Ok(())
+    }
+
+    /// Reads these queues and no others, from the group's progress on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when there are subscriptions; otherwise as requests to brokers.
+    pub async fn assign(&self, queues: &[MessageQueue]) -> Result<(), Error> {
+        self.check_open()?;
+        if !self.core.subscriptions.read().is_empty() {
+            return Err(Error::InvalidArgument(
+                "a consumer that subscribes cannot assign queues".to_string(),
+            ));
+        }
+        let held: Vec<MessageQueue> = self.core.queues.lock().keys().cloned().collect();
+        for queue in held.iter().filter(|queue| !queues.contains(queue)) {
+            self.core.remove_queue(queue).await;
+        }
+        for queue in queues.iter().filter(|queue| !held.contains(queue)) {
+            self.core.instance.route(&queue.topic).await?;
+            let offset = rebalance::start_offset(&self.core, queue).await?;
+            self.core.add_queue(queue.clone(), offset, false);
+        }
+        Ok(())
+    }
+
+    /// The queues of a topic.
+    ///
+    /// # Errors
+    /// [`Error::TopicNotFound`], [`Error::NameServersDown`].
+    pub async fn topic_queues(&self, topic: &str) -> Result<Vec<MessageQueue>, Error> {
+        let route = self.core.instance.route(topic).await?;
+        let route = route.ok_or_else(|| Error::TopicNotFound { topic: topic.to_string() })?;
+        Ok(route.readable.clone())
+    }
+
+    /// The queues that are read at present.
+    pub fn assignment(&self) -> Vec<MessageQueue> {
+        self.core.queues.lock().keys().cloned().collect()
+    }
+
+    /// Up to `max` messages of one queue, waiting up to `timeout` for the first. Empty when none
+    /// came. With `autoCommit`, what was polled before counts as handled.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn poll(&self, max: usize, timeout: Duration) -> Result<Vec<ReceivedMessage>, Error> {
+        self.check_open()?;
+        if self.core.config.auto_commit {
+            self.commit_now_and_then().await;
+        }
+        let deadline = Instant::now() + timeout;
+        loop {
+            if let Some((process, messages)) = self.buffer().take(max.max(1)) {
+                let offset = process.remove(messages.iter().map(|message| message.queue_offset));
+                self.polled.lock().insert(process.queue.clone(), offset);
+                return Ok(messages);
+            }
+            self.check_open()?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero()
+                || tokio::time::timeout(left, self.buffer().arrived.notified()).await.is_err()
+            {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    async fn commit_now_and_then(&self) {
+        let period =
+            Duration::from_millis(self.core.instance.config.persist_consumer_offset_interval);
+        let due = {
+            let mut last = self.last_commit.lock();
+            let due = last.elapsed() >= period;
+            if due {
+                *last = Instant::now();
+            }
+            due
+        };
+        self.note_polled();
+        if due {
+            self.core.persist().await;
+        }
+    }
+
+    fn note_polled(&self) {
+        for (queue, offset) in self.polled.lock().drain() {
+            self.core.offsets.set(&queue, offset);
+        }
+    }
+
+    /// Makes what was polled the group's progress.
+    pub async fn commit(&self) {
+        self.note_polled();
+        self.core.persist().await;
+    }
+
+    /// The group's progress in a queue; `None` when it never committed.
+    ///
+    /// # Errors
+    /// As requests to brokers.
+    pub async fn committed(&self, queue: &MessageQueue) -> Result<Option<i64>, Error> {
+        self.core.instance.route(&queue.topic).await?;
+        self.core.offsets.load(&self.core.instance, queue).await
+    }
+
+    /// Goes on in a queue at `offset`, which must be within it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a queue not read or an offset outside it.
+    pub async fn seek(&self, queue: &MessageQueue, offset: i64) -> Result<(), Error> {
+        let process = self.core.queues.lock().get(queue).cloned();
+        let Some(process) = process else {
+            return Err(Error::InvalidArgument(format!(
+                "queue {queue} is not assigned to this consumer"
+            )));
+        };
+        let min = rebalance::queue_offset(&self.core, queue, code::GET_MIN_OFFSET).await?;
+        let max = rebalance::queue_offset(&self.core, queue, code::GET_MAX_OFFSET).await?;
+        if offset < min || offset > max {
+            return Err(Error::InvalidArgument(format!(
+                "offset {offset} is outside of queue {queue}, which has {min} to {max}"
+            )));
+        }
+        self.polled.lock().remove(queue);
+        pull_loop::move_to(&self.core, &process, offset);
+        // A pull that waits for messages at the old offset must not delay the new one.
+        process.drop_queue();
+        self.core.add_queue(queue.clone(), offset, false);
+        Ok(())
+    }
+
+    /// Goes on at a queue's first message.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub async fn seek_to_begin(&self, queue: &MessageQueue) -> Result<(), Error> {
+        let offset = rebalance::queue_offset(&self.core, queue, code::GET_MIN_OFFSET).await?;
+        self.seek(queue, offset).await
+    }
+
+    /// Goes on behind a queue's last message.
+    ///
+    /// # Errors
+    /// As [`seek`](Self::seek).
+    pub async fn seek_to_end(&self, queue: &MessageQueue) -> Result<(), Error> {
+        let offset = rebalance::queue_offset(&self.core, queue, code::GET_MAX_OFFSET).await?;
+        self.seek(queue, offset).await
+    }
+
+    /// The offset of a queue at a time in ms since the epoch.
+    ///
+    /// # Errors
+    /// As requests to brokers.
+    pub async fn offset_for_timestamp(
+        &self,
+        queue: &MessageQueue,
+        time: i64,
+    ) -> Result<i64, Error> {
+        self.core.instance.route(&queue.topic).await?;
+        rebalance::offset_at(&self.core, queue, time).await
+    }
+
+    /// Pulls no more messages of these queues.
+    pub fn pause(&self, queues: &[MessageQueue]) {
+        self.set_paused(queues, true);
+    }
+
+    /// Pulls messages of these queues again.
+    pub fn resume(&self, queues: &[MessageQueue]) {
+        self.set_paused(queues, false);
+    }
+
+    fn set_paused(&self, queues: &[MessageQueue], paused: bool) {
+        let held = self.core.queues.lock();
+        queues.iter().filter_map(|queue| held.get(queue)).for_each(|process| process.pause(paused));
+    }
+
+    /// Commits what was polled if `autoCommit` is on, and leaves. Closing twice does nothing.
+    pub async fn close(&self) {
+        if self.core.config.auto_commit {
+            self.note_polled();
+        }
+        self.core.close().await;
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        if self.core.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+}
