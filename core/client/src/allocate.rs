@@ -168,7 +168,7 @@ mod tests {
             (vec![0, 1, 2, 3], vec![4, 5, 6], vec![7, 8, 9])
         );
         assert_eq!(ids(&Allocation::AveragelyByCircle, "c1"), [1, 4, 7]);
-        assert_eq!(ids(&way, "stranger"), []);
+        assert!(ids(&way, "stranger").is_empty());
         assert_eq!(hash("MessageQueue [topic=T, brokerName=b-a, queueId=3]"), 0x561402e4);
     }
 
