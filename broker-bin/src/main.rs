@@ -6,6 +6,7 @@ mod logging;
 mod manual;
 mod output;
 mod serve;
+mod tools;
 
 use crate::exit::{Failure, Outcome};
 use crate::logging::LogFormat;
@@ -32,6 +33,16 @@ enum Command {
     Namesrv(serve::NamesrvArgs),
     /// Run a broker
     Broker(serve::BrokerArgs),
+    /// Send the lines of standard input as messages
+    Send(tools::send::SendArgs),
+    /// Print messages as they come
+    Receive(tools::receive::ReceiveArgs),
+    /// Create, list, describe and delete topics
+    #[command(subcommand)]
+    Topic(tools::topic::TopicCommand),
+    /// List and describe consumer groups, and move their progress
+    #[command(subcommand)]
+    Group(tools::group::GroupCommand),
     /// Print the settings of a server as a table in Markdown
     Settings {
         /// Whose settings
@@ -87,6 +98,10 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Standalone(args) => serve::standalone(args).await,
         Command::Broker(args) => serve::broker(args).await,
         Command::Namesrv(args) => serve::namesrv(args).await,
+        Command::Send(args) => tools::send::send(args).await,
+        Command::Receive(args) => tools::receive::receive(args).await,
+        Command::Topic(command) => tools::topic::topic(command).await,
+        Command::Group(command) => tools::group::group(command).await,
         Command::Settings { part } => manual::print(part),
         Command::Completions { .. } => Ok(()),
     }

@@ -1,6 +1,8 @@
 //! `ferromq namesrv` and what every command has in common.
 
 #![cfg(unix)]
+// In helpers too, a failure here is a failed test.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,6 +1,8 @@
 //! `ferromq standalone` and `ferromq broker`.
 
 #![cfg(unix)]
+// In helpers too, a failure here is a failed test.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 
