@@ -93,7 +93,7 @@ func main() {
 		fail(fmt.Errorf("produce, consume or pull"))
 	}
 	given := parse(os.Args[2:])
-	rlog.SetLogLevel("error")
+	rlog.SetLogLevel("warn")
 	stop := make(chan struct{})
 	var once sync.Once
 	end := func() { once.Do(func() { close(stop) }) }

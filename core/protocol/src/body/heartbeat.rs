@@ -1,7 +1,9 @@
 //! Heartbeats and subscriptions (protocol §4.3).
 
 use crate::tags::java_string_hash;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How a consumer gets its messages.
@@ -97,6 +99,7 @@ pub struct SubscriptionData {
     /// Obsolete.
     pub class_filter_mode: bool,
     /// The hashes of the tags.
+    #[serde(deserialize_with = "hashes")]
     pub code_set: Vec<i32>,
     /// `TAG` or `SQL92`.
     pub expression_type: String,
@@ -108,6 +111,23 @@ pub struct SubscriptionData {
     pub tags_set: Vec<String>,
     /// The topic.
     pub topic: String,
+}
+
+/// Numbers, or numbers as text: the Go client quotes these, and Java readers take both.
+fn hashes<'de, D: Deserializer<'de>>(source: D) -> Result<Vec<i32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Hash<'a> {
+        Number(i32),
+        #[serde(borrow)]
+        Text(Cow<'a, str>),
+    }
+    let read = Vec::<Hash<'de>>::deserialize(source)?;
+    let number = |hash| match hash {
+        Hash::Number(number) => Ok(number),
+        Hash::Text(text) => text.parse().map_err(D::Error::custom),
+    };
+    read.into_iter().map(number).collect()
 }
 
 impl Default for SubscriptionData {
@@ -244,6 +264,15 @@ pub struct CheckClientConfig {
 mod tests {
     use super::*;
     use crate::fastjson;
+
+    #[test]
+    fn subscription_of_the_go_client() {
+        let text = br#"{"classFilterMode":false,"topic":"T","subString":"TagA || TagC","tagsSet":["TagA","TagC"],"codeSet":["2598919","-7"],"subVersion":1700000000000,"expressionType":"TAG"}"#;
+        let subscription: SubscriptionData = fastjson::from_slice(text).unwrap();
+        assert_eq!(subscription.code_set, [2598919, -7]);
+        let text = br#"{"codeSet":["many"]}"#;
+        assert!(fastjson::from_slice::<SubscriptionData>(text).is_err());
+    }
 
     #[test]
     fn heartbeat_of_the_specification() {
