@@ -190,17 +190,21 @@ impl CommitLog {
         self.segments.store(Arc::new(kept));
         self.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
-        self.ask_for_first();
-        Ok(())
+        self.make_room()
     }
 
-    /// Prepares a segment before the first message wants it, when none has room.
-    fn ask_for_first(&mut self) {
-        let writer = self.writer.get_mut();
-        if writer.segment.is_none() {
-            writer.asked_for_next = true;
-            self.preparer.ask(writer.position);
+    /// Creates a segment when none has room: a disk that is full shall say so now, not when the
+    /// first message comes.
+    fn make_room(&self) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock();
+        if writer.segment.is_some() {
+            return Ok(());
         }
+        self.roll(&mut writer).map(drop).map_err(|error| StoreError::File {
+            action: "create a segment in",
+            path: self.directory.clone(),
+            source: std::io::Error::other(error),
+        })
     }
 
     /// Stores records at the end of the log, with consecutive queue offsets.
