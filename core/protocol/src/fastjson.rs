@@ -111,24 +111,6 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for QueueMap<V> {
     }
 }
 
-/// Reads a list of numbers, some of which may be in quotes, as fastjson allows and the Go client
-/// writes them.
-pub(crate) fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i32>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Number {
-        Bare(i32),
-        Quoted(String),
-    }
-    let numbers = Vec::<Number>::deserialize(deserializer)?.into_iter();
-    numbers
-        .map(|number| match number {
-            Number::Bare(number) => Ok(number),
-            Number::Quoted(text) => text.parse().map_err(serde::de::Error::custom),
-        })
-        .collect()
-}
-
 /// Where the formatter is with respect to a map key.
 #[derive(Clone, Copy, PartialEq)]
 enum Key {
