@@ -286,15 +286,6 @@ mod tests {
     }
 
     #[test]
-    fn tag_hashes_may_be_in_quotes() {
-        let text = br#"{"codeSet":["2598919",-5],"topic":"T"}"#;
-        let subscription: SubscriptionData = fastjson::from_slice(text).unwrap();
-        assert_eq!(subscription.code_set, [2598919, -5]);
-        let text = br#"{"codeSet":["many"],"topic":"T"}"#;
-        assert!(fastjson::from_slice::<SubscriptionData>(text).is_err());
-    }
-
-    #[test]
     fn tags_match_by_hash_and_by_text() {
         let some = SubscriptionData::by_tags("T", "TagA||  TagB|| ", 0);
         assert!(some.may_match(2598919) && some.may_match(2598920) && !some.may_match(0));
