@@ -83,9 +83,9 @@ impl<'a> Driver<'a> {
         Driver::new(kind, cluster, "produce", topic).with("count", count)
     }
 
-    /// A push consumer.
+    /// A push consumer of everything in the topic.
     pub fn consume(kind: DriverKind, cluster: &'a Cluster, topic: &str, group: &str) -> Self {
-        Driver::new(kind, cluster, "consume", topic).with("group", group)
+        Driver::new(kind, cluster, "consume", topic).with("group", group).with("from", "first")
     }
 
     /// A reader by hand.

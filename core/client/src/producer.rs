@@ -296,8 +296,9 @@ impl Inner {
             return refused("cannot be sent to a retry topic");
         }
         self.check(&topic, body.len())?;
+        // No id for the batch itself: a 4.9 broker would put it over the ids of its messages.
         let mut own = Properties::new();
-        self.identify(&mut own);
+        own.set(key::WAIT, "true");
         Ok(Prepared {
             topic,
             flag: 0,

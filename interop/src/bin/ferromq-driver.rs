@@ -109,7 +109,7 @@ struct Consume {
     model: String,
     #[arg(long, default_value = "concurrent")]
     listener: String,
-    #[arg(long, default_value = "last")]
+    #[arg(long, default_value = "first")]
     from: String,
     #[arg(long)]
     expect: Option<usize>,

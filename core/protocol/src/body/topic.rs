@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use thiserror::Error;
 
 /// Tells two states of a table apart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DataVersion {
     /// Counts changes.
@@ -26,12 +26,6 @@ impl DataVersion {
     pub fn advance(&mut self, now: i64) {
         self.counter += 1;
         self.timestamp = now;
-    }
-}
-
-impl Default for DataVersion {
-    fn default() -> Self {
-        DataVersion { counter: 0, state_version: 0, timestamp: 0 }
     }
 }
 
