@@ -1,0 +1,30 @@
+# The front door. `make help` lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench fuzz interop docs
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Watch messages go from a producer to a consumer through a broker of our own
+	@scripts/demo.sh
+
+test: ## Run every test; what this machine has no tool for is listed at the end
+	@scripts/test.sh
+
+lint: ## Check format and lints, warnings being errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+bench: ## Measure the codec and the store's append path on this machine
+	cargo bench --workspace
+
+interop: ## Only the tests against Apache's clients, servers and tools
+	cargo build -p ferromq-server -p ferromq-interop
+	cargo test -p ferromq-interop
+
+fuzz: ## Feed every decoder random bytes, a minute each
+	fuzz/run.sh 60
+
+docs: ## Write the generated parts of docs/ anew
+	UPDATE_DOCS=1 cargo test -q -p ferromq-protocol --test headers_doc
+	scripts/configuration.sh > docs/configuration.md

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Every check and test of the project, one after the other. What cannot run because a tool is missing
+# is listed at the end with the reason; with FERROMQ_REQUIRE_ALL=1 that is a failure.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+skipped=target/skipped.txt
+mkdir -p target
+: > "$skipped"
+failed=()
+passed=0
+
+step() {
+    local name=$1
+    shift
+    local start=$SECONDS
+    printf '\n=== %s\n' "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+        printf -- '--- %s: ok, %d s\n' "$name" $((SECONDS - start))
+    else
+        failed+=("$name")
+        printf -- '--- %s: FAILED, %d s\n' "$name" $((SECONDS - start))
+    fi
+}
+
+skip() {
+    echo "$1: $2" >> "$skipped"
+}
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+step "build" cargo build --quiet --workspace --all-features
+step "unit and integration tests" cargo test --quiet --workspace --all-features --exclude ferromq-interop
+step "demo" scripts/demo.sh
+step "README" scripts/readme.sh
+step "examples" scripts/examples.sh
+for tool in java mvn go; do
+    command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"
+done
+step "interop" cargo test --quiet --package ferromq-interop
+
+echo
+if [ -s "$skipped" ]; then
+    echo "Skipped:"
+    sort -u "$skipped" | sed 's/^/  /'
+    if [ "${FERROMQ_REQUIRE_ALL:-}" = 1 ]; then
+        failed+=("skipped tests, which are failures here")
+    fi
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'Failed: %s\n' "${failed[@]}"
+fi
+echo "$passed passed, ${#failed[@]} failed"
+[ ${#failed[@]} -eq 0 ]
