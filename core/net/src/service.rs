@@ -16,6 +16,8 @@ pub trait Service: Send + Sync + 'static {
 }
 
 /// What became of a request.
+// Most replies are responses, and a box for each would cost an allocation a message.
+#[allow(clippy::large_enum_variant)]
 pub enum Reply {
     /// It is answered. The answer to a one-way request is dropped.
     Now(Response),

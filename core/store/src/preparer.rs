@@ -12,11 +12,14 @@ use std::time::{Duration, Instant};
 /// How long an append waits for a segment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A segment, or why there is none.
+type Made = Result<Box<dyn Segment>, String>;
+
 #[derive(Default)]
 struct State {
     wanted: Option<i64>,
     making: Option<i64>,
-    ready: Option<(i64, Result<Box<dyn Segment>, String>)>,
+    ready: Option<(i64, Made)>,
     stopped: bool,
 }
 
