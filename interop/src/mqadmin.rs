@@ -35,6 +35,8 @@ pub fn run(cluster: &Cluster, command: &str, arguments: &[&str]) -> Result<Print
         &["-Xms64m", "-Xmx256m"],
         "org.apache.rocketmq.tools.command.MQAdminStartup",
     )?;
+    // Some commands write their findings into the folder they run in.
+    java.current_dir(home);
     java.arg(command).args(["-n", &cluster.namesrv]).args(arguments);
     let mut process = Process::start(&format!("mqadmin-{command}-{number}"), java, home)?;
     process.wait_end(Duration::from_secs(60))?;

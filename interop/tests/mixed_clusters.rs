@@ -10,7 +10,7 @@ use std::process::ExitCode;
 const CHOSEN: &[&str] = &["modes", "rebalancing", "retries", "pulling"];
 
 fn main() -> ExitCode {
-    use DriverKind::{Go, Java49, Java55};
+    use DriverKind::{FerroMq as OurClient, Go, Java49, Java55};
     let mut suite = Suite::new();
     let mixes = [
         (
@@ -37,20 +37,17 @@ fn main() -> ExitCode {
             _ => [(Java55, Go), (Go, Java49), (Java49, Java55)],
         };
         for (j, chosen) in CHOSEN.iter().enumerate().take(if i < 2 { 4 } else { 1 }) {
-            let (producer, consumer) = pairs[(i + j) % pairs.len()];
             let Some(one) = named(chosen) else { continue };
-            let prefix = format!("mix{i}");
-            suite.add(
-                format!("{name}/{chosen}/{}-to-{}", producer.label(), consumer.label()),
-                one.clients,
-                servers,
-                move |cluster| {
-                    let name = format!("{chosen}-{prefix}");
-                    let pair = Pair { cluster, producer, consumer, name };
+            for (producer, consumer) in [pairs[(i + j) % pairs.len()], (OurClient, OurClient)] {
+                let clients = format!("{}-to-{}", producer.label(), consumer.label());
+                let topic = format!("{chosen}-mix{i}-{clients}");
+                let test = format!("{name}/{chosen}/{clients}");
+                suite.add(test, one.clients, servers, move |cluster| {
+                    let pair = Pair { cluster, producer, consumer, name: topic };
                     (one.run)(&pair)?;
                     on_every_broker(&pair)
-                },
-            );
+                });
+            }
         }
     }
     suite.run()

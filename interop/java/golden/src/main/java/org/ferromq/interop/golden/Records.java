@@ -109,7 +109,7 @@ final class Records {
             throw new IllegalStateException("Apache's decoder refuses " + name);
         }
         fixture.add(name).with("class", writer).with("topic", read.getTopic()).with("queueId", read.getQueueId()).with("flag", read.getFlag())
-            .with("queueOffset", read.getQueueOffset()).with("physicalOffset", read.getCommitLogOffset()).with("sysFlag", read.getSysFlag())
+            .with("queueOffset", read.getQueueOffset()).with("physicalOffset", read.getCommitLogOffset()).with("sysFlag", raw.getSysFlag())
             .with("bornTimestamp", read.getBornTimestamp()).with("bornHost", text(read.getBornHost()))
             .with("storeTimestamp", read.getStoreTimestamp()).with("storeHost", text(read.getStoreHost()))
             .with("reconsumeTimes", read.getReconsumeTimes()).with("preparedTransactionOffset", read.getPreparedTransactionOffset())

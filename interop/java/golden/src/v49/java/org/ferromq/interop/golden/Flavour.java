@@ -24,6 +24,8 @@ final class Flavour {
         org.apache.rocketmq.common.message.MessageExt message = Records.fill(new org.apache.rocketmq.common.message.MessageExt(), "TopicTest",
             Records.text(5000).getBytes(StandardCharsets.UTF_8));
         message.setSysFlag(org.apache.rocketmq.common.sysflag.MessageSysFlag.COMPRESSED_FLAG);
+        // The checksum of a record is that of the body as it is stored.
+        message.setBodyCRC(UtilAll.crc32(UtilAll.compress(message.getBody(), 5)));
         return org.apache.rocketmq.common.message.MessageDecoder.encode(message, true);
     }
 
