@@ -16,7 +16,7 @@ lint: ## Check format and lints, warnings being errors
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 bench: ## Measure the codec and the store's append path on this machine
-	cargo bench --workspace
+	cargo bench -p ferromq-protocol -p ferromq-store
 
 interop: ## Only the tests against Apache's clients, servers and tools
 	cargo build -p ferromq-server -p ferromq-interop

@@ -62,6 +62,19 @@ pub struct FieldSpec {
     pub help: &'static str,
 }
 
+/// A header without its type: for the documentation, and for tests that want every header there is.
+#[derive(Clone, Copy)]
+pub struct HeaderSpec {
+    /// The header's name.
+    pub name: &'static str,
+    /// What the documentation says of it.
+    pub help: &'static str,
+    /// Its fields in order.
+    pub fields: &'static [FieldSpec],
+    /// Reads the header and writes it again.
+    pub rewrite: fn(&Fields) -> Result<Fields, HeaderError>,
+}
+
 /// A typed header.
 pub trait Header<'a>: Sized {
     /// The header's name.
@@ -217,5 +230,20 @@ macro_rules! headers {
                 $($crate::header::FieldType::write(&self.$field, $key, fields);)*
             }
         }
-    )*};
+    )*
+
+        /// Every header declared here.
+        #[allow(dead_code)]
+        pub(crate) const HEADERS: &[$crate::header::HeaderSpec] = &[$($crate::header::HeaderSpec {
+            name: <$name as $crate::header::Header<'_>>::NAME,
+            help: <$name as $crate::header::Header<'_>>::HELP,
+            fields: <$name as $crate::header::Header<'_>>::FIELDS,
+            rewrite: |fields| {
+                let header = <$name as $crate::header::Header<'_>>::decode(fields)?;
+                let mut written = $crate::fields::Fields::new();
+                $crate::header::Header::encode(&header, &mut written);
+                Ok(written)
+            },
+        },)*];
+    };
 }

@@ -15,3 +15,12 @@ pub use client::*;
 pub use namesrv::*;
 pub use pull::*;
 pub use send::*;
+
+/// Every header, by what it is for.
+pub const ALL: &[(&str, &[crate::header::HeaderSpec])] = &[
+    ("Sending", send::HEADERS),
+    ("Pulling, queries and progress", pull::HEADERS),
+    ("Clients", client::HEADERS),
+    ("Name servers", namesrv::HEADERS),
+    ("Administration", admin::HEADERS),
+];

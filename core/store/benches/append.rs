@@ -1,0 +1,60 @@
+//! Storing and reading messages, without network.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use ferromq_protocol::record::NewRecord;
+use ferromq_store::{NewRecords, ReadLimits, Store, StoreConfig, TagsCode};
+use std::hint::black_box;
+
+fn open(directory: &tempfile::TempDir) -> Store {
+    let config = StoreConfig {
+        message_index_enable: false,
+        mapped_file_size_commit_log: 256 << 20,
+        // Old messages go, so that the benchmark does not fill the disk.
+        file_reserved_time: 0,
+        delete_when: (0..24).map(|hour| hour.to_string()).collect::<Vec<_>>().join(";"),
+        clean_resource_interval: 100,
+        ..StoreConfig::for_directory(directory.path().to_string_lossy())
+    };
+    Store::open(config).expect("a directory of our own")
+}
+
+fn store(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let store = open(&directory);
+    let host = ([127, 0, 0, 1], 10911).into();
+    let body = [b'x'; 128];
+    let new = NewRecord {
+        topic: "Orders",
+        queue_id: 0,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 1,
+        born_host: host,
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: &body,
+        properties: "UNIQ_KEY\u{1}7F00000100002A139A554E05F0E50000\u{2}WAIT\u{1}true\u{2}",
+    };
+    let queue = store.queue("Orders", 0).expect("queue 0");
+    let mut group = criterion.benchmark_group("store");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("append 128 bytes", |bencher| {
+        bencher.iter(|| {
+            let mut records = NewRecords::one(&new, TagsCode::Hash(0));
+            black_box(store.append(&queue, &mut records)).expect("stored")
+        });
+    });
+    group.throughput(Throughput::Elements(32));
+    let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
+    group.bench_function("read 32 messages", |bencher| {
+        bencher.iter(|| {
+            let from = store.max_offset(&queue).expect("a queue") - 64;
+            black_box(store.read(&queue, from, limits, &|_| true)).expect("read")
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, store);
+criterion_main!(benches);
