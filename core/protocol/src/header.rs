@@ -234,16 +234,18 @@ macro_rules! headers {
 
         /// Every header declared here.
         #[allow(dead_code)]
-        pub(crate) const HEADERS: &[$crate::header::HeaderSpec] = &[$($crate::header::HeaderSpec {
-            name: <$name as $crate::header::Header<'_>>::NAME,
-            help: <$name as $crate::header::Header<'_>>::HELP,
-            fields: <$name as $crate::header::Header<'_>>::FIELDS,
-            rewrite: |fields| {
-                let header = <$name as $crate::header::Header<'_>>::decode(fields)?;
-                let mut written = $crate::fields::Fields::new();
-                $crate::header::Header::encode(&header, &mut written);
-                Ok(written)
-            },
-        },)*];
+        pub(crate) const HEADERS: &[$crate::header::HeaderSpec] = {
+            use $crate::header::Header as _;
+            &[$($crate::header::HeaderSpec {
+                name: $name::NAME,
+                help: $name::HELP,
+                fields: $name::FIELDS,
+                rewrite: |fields| {
+                    let mut written = $crate::fields::Fields::new();
+                    $name::decode(fields)?.encode(&mut written);
+                    Ok(written)
+                },
+            },)*]
+        };
     };
 }
