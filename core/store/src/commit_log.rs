@@ -164,10 +164,9 @@ impl CommitLog {
     /// Ends recovery: `end` is where the next record goes. Whatever lies beyond is removed, so
     /// that no later recovery takes it for messages.
     pub(crate) fn recovered(&mut self, end: i64) -> Result<(), StoreError> {
-        let mut segments = std::mem::take(Arc::make_mut(&mut self.segments.load_full()));
-        self.segments.store(Arc::default());
+        let segments = Arc::unwrap_or_clone(self.segments.swap(Arc::default()));
         let mut kept = Vec::with_capacity(segments.len());
-        for mut segment in segments.drain(..) {
+        for mut segment in segments {
             if segment.base >= end && segment.base > 0 {
                 let failed = StoreError::file("remove", &segment.path);
                 self.disk.remove(&segment.path).map_err(failed)?;
@@ -175,9 +174,7 @@ impl CommitLog {
             }
             let within = (end - segment.base).clamp(0, self.size) as usize;
             if within < self.size as usize {
-                // Opened anew to have it for ourselves: nothing else holds it during recovery,
-                // but the list above did.
-                drop(segment.file);
+                // Opened anew, to have it alone: what is shared cannot be truncated.
                 let failed = StoreError::file("open", &segment.path);
                 let mut file = self.disk.open_segment(&segment.path).map_err(failed)?;
                 file.truncate(within).map_err(StoreError::file("truncate", &segment.path))?;

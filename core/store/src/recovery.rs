@@ -16,6 +16,7 @@ use ferromq_model::names;
 use ferromq_protocol::properties::key;
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::tags;
+use std::convert::Infallible;
 use std::time::Duration;
 
 /// How tags codes are made from stored records.
@@ -57,24 +58,19 @@ impl TagsRule {
     }
 }
 
-/// Finds the end of the log after a clean exit.
-pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -> i64 {
+/// Finds the end of the log after a clean exit. The checkpoint's own idea of it is not trusted: a
+/// broker of another version may have written to the log since and left that field alone.
+pub(crate) fn find_end(log: &CommitLog, verify: bool) -> i64 {
     let segments = log.segments();
-    let Some(last) = segments.last() else {
-        return 0;
-    };
-    // The checkpoint's hint saves reading the last segment, if it is a boundary at all.
-    let hint = checkpoint.confirmed_offset;
-    let usable =
-        hint > last.base && log.visit(hint, verify, |step| matches!(step, Step::Record(_)));
-    let start = if usable { hint } else { last.base };
-    let mut end =
-        walk(log, start, verify, |_| Ok::<_, std::convert::Infallible>(())).unwrap_or(start);
-    if end == last.base && segments.len() > 1 {
-        // Nothing in the last segment: the one before ends with a blank record or unfinished.
-        let before = segments[segments.len() - 2].base;
-        end =
-            walk(log, before, verify, |_| Ok::<_, std::convert::Infallible>(())).unwrap_or(before);
+    let mut end = 0;
+    for segment in segments.iter().rev() {
+        end = match walk(log, segment.base, verify, |_| Ok::<(), Infallible>(())) {
+            Ok(end) => end,
+        };
+        // An empty last segment was made ahead of its first message: the end is before it.
+        if end > segment.base {
+            break;
+        }
     }
     end
 }

@@ -447,7 +447,7 @@ fn recover(
         return Ok(queues);
     }
     if !unclean {
-        let end = recovery::find_end(log, checkpoint, verify);
+        let end = recovery::find_end(log, verify);
         log.recovered(end)?;
         return Ok(Queues::new(disk.clone(), config, end));
     }
