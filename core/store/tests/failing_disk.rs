@@ -1,0 +1,194 @@
+//! The store on a disk that fails.
+
+use ferromq_protocol::record::NewRecord;
+use ferromq_store::*;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// What fails at present.
+#[derive(Default)]
+struct Faults {
+    sync: AtomicBool,
+    create: AtomicBool,
+}
+
+/// The real disk, until it is told to fail.
+struct FailingDisk {
+    real: OsDisk,
+    faults: Arc<Faults>,
+}
+
+struct FailingSegment {
+    real: Box<dyn Segment>,
+    faults: Arc<Faults>,
+}
+
+fn fails(fault: &AtomicBool) -> io::Result<()> {
+    if fault.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
+impl Segment for FailingSegment {
+    fn length(&self) -> usize {
+        self.real.length()
+    }
+    fn published(&self) -> usize {
+        self.real.published()
+    }
+    fn write(&self, at: usize, bytes: &[u8]) {
+        self.real.write(at, bytes);
+    }
+    fn publish(&self, end: usize) {
+        self.real.publish(end);
+    }
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        self.real.slice(range)
+    }
+    fn sync(&self, end: usize) -> io::Result<()> {
+        fails(&self.faults.sync)?;
+        self.real.sync(end)
+    }
+    fn truncate(&mut self, end: usize) -> io::Result<()> {
+        self.real.truncate(end)
+    }
+}
+
+impl Disk for FailingDisk {
+    fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
+        fails(&self.faults.create)?;
+        let real = self.real.create_segment(path, length)?;
+        Ok(Box::new(FailingSegment { real, faults: self.faults.clone() }))
+    }
+    fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
+        let real = self.real.open_segment(path)?;
+        Ok(Box::new(FailingSegment { real, faults: self.faults.clone() }))
+    }
+    fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
+        self.real.open_words(path, length)
+    }
+    fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
+        self.real.open_file(path, length)
+    }
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.real.read(path)
+    }
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.real.replace(path, content)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.real.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.real.remove(path)
+    }
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.real.remove_directory(path)
+    }
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.real.create_directory(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.real.list(path)
+    }
+    fn used_ratio(&self, path: &Path) -> io::Result<f64> {
+        self.real.used_ratio(path)
+    }
+}
+
+fn open(root: &Path, flush: &str, faults: &Arc<Faults>) -> Result<Store, StoreError> {
+    let config = StoreConfig {
+        mapped_file_size_commit_log: 64 << 10,
+        max_hash_slot_num: 100,
+        max_index_num: 200,
+        flush_disk_type: flush.into(),
+        ..StoreConfig::for_directory(root.to_str().unwrap())
+    };
+    Store::open_on(Arc::new(FailingDisk { real: OsDisk, faults: faults.clone() }), config)
+}
+
+fn put(store: &Store, body: &[u8]) -> Result<Appended, AppendError> {
+    let host = "127.0.0.1:10911".parse().unwrap();
+    let record = NewRecord {
+        topic: "T",
+        queue_id: 0,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 1,
+        born_host: host,
+        store_host: host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body,
+        properties: "",
+    };
+    let mut records = NewRecords::one(&record, TagsCode::Hash(0));
+    store.append(&store.queue("T", 0).unwrap(), &mut records)
+}
+
+fn flushed(store: &Store, position: i64) -> FlushOutcome {
+    let (sender, receiver) = mpsc::channel();
+    store.when_flushed(position, Box::new(move |outcome| _ = sender.send(outcome)));
+    receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+fn readable(store: &Store) -> i32 {
+    let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
+    store.read(&store.queue("T", 0).unwrap(), 0, limits, &|_| true).unwrap().count
+}
+
+#[test]
+fn a_failed_sync_ends_writing_and_is_never_answered_as_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let store = open(directory.path(), "SYNC_FLUSH", &faults).unwrap();
+    let first = put(&store, b"safe").unwrap();
+    assert_eq!(flushed(&store, first.end), FlushOutcome::Flushed);
+    faults.sync.store(true, Ordering::SeqCst);
+    let second = put(&store, b"lost").unwrap();
+    assert_eq!(flushed(&store, second.end), FlushOutcome::Failed);
+    assert_eq!(readable(&store), 1, "nobody sees what is not on disk");
+    // The disk works again, but what it dropped in the meantime nobody knows.
+    faults.sync.store(false, Ordering::SeqCst);
+    let refused = put(&store, b"later").unwrap_err();
+    assert!(refused.to_string().contains("cannot be synced"), "{refused}");
+    assert_eq!(flushed(&store, second.end), FlushOutcome::Failed);
+    drop(store);
+    assert!(directory.path().join("abort").exists(), "the next start must recover");
+    let store = open(directory.path(), "SYNC_FLUSH", &faults).unwrap();
+    assert!(readable(&store) >= 1);
+    assert!(put(&store, b"again").is_ok());
+}
+
+#[test]
+fn a_full_disk_refuses_messages_and_takes_them_again_when_there_is_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let store = open(directory.path(), "ASYNC_FLUSH", &faults).unwrap();
+    faults.create.store(true, Ordering::SeqCst);
+    let mut stored = 0;
+    let refused = loop {
+        match put(&store, &[7; 1000]) {
+            Ok(_) => stored += 1,
+            Err(refused) => break refused,
+        }
+        assert!(stored < 100, "the first segment is full by now");
+    };
+    assert!(matches!(refused, AppendError::NoSegment(_)), "{refused}");
+    assert!(refused.to_string().contains("cannot create"), "{refused}");
+    faults.create.store(false, Ordering::SeqCst);
+    let next = put(&store, &[8; 1000]).unwrap();
+    assert_eq!(next.queue_offset, stored, "what was refused left no gap");
+}
+
+#[test]
+fn a_disk_that_is_full_from_the_start_is_told_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    faults.create.store(true, Ordering::SeqCst);
+    let error = open(directory.path(), "ASYNC_FLUSH", &faults).err().unwrap().to_string();
+    assert!(error.contains("commitlog"), "{error}");
+}
