@@ -45,7 +45,11 @@ fn main() -> ExitCode {
                 suite.add(test, one.clients, servers, move |cluster| {
                     let pair = Pair { cluster, producer, consumer, name: topic };
                     (one.run)(&pair)?;
-                    on_every_broker(&pair)
+                    match one.name {
+                        // Its few messages may all have gone to one broker.
+                        "retries" => Ok(()),
+                        _ => on_every_broker(&pair),
+                    }
                 });
             }
         }

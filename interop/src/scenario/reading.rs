@@ -2,7 +2,7 @@
 
 use super::{Pair, SOON, committed, same_bodies};
 use crate::driver::named;
-use crate::{Driver, Problem, ensure, wire};
+use crate::{Driver, Problem};
 
 /// Reads all queues from their beginning and commits; the brokers know the progress afterwards.
 pub fn pulling(pair: &Pair<'_>) -> Result<(), Problem> {
@@ -12,18 +12,8 @@ pub fn pulling(pair: &Pair<'_>) -> Result<(), Problem> {
     let sent = named(&sent, "sent");
     let events = Driver::pull(pair.consumer, cluster, name, name).with("expect", 50).run()?;
     same_bodies(&sent, &named(&events, "message"))?;
-    for broker in &cluster.brokers {
-        for queue in 0..4 {
-            let end = wire::max_offset(&broker.address, name, queue)?;
-            let progress = wire::progress(&broker.address, name, name, queue)?.unwrap_or(0);
-            ensure!(
-                progress == end,
-                "queue {queue} of {} ends at {end}, the progress is {progress}",
-                broker.name
-            );
-        }
-    }
-    Ok(())
+    // Clients tell their progress without waiting for an answer.
+    committed(pair, 4)
 }
 
 /// A group that comes back goes on where it was: nothing is lost and nothing repeated.
