@@ -81,7 +81,7 @@ impl Compression {
     pub fn expand(self, body: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
         match self {
             Compression::Zlib => self.read(ZlibDecoder::new(body), limit),
-            Compression::Lz4 => self.read(lz4_flex::frame::FrameDecoder::new(body), limit),
+            Compression::Lz4 => self.read(lz4_flex::frame::FrameDecoder::new(Whole(body)), limit),
             Compression::Zstd => {
                 let malformed = |source| CompressionError::Malformed { kind: self, source };
                 self.read(zstd::Decoder::new(body).map_err(malformed)?, limit)
@@ -96,6 +96,19 @@ impl Compression {
             .read_to_end(&mut out)
             .map_err(|source| CompressionError::Malformed { kind: self, source })?;
         if length > limit { Err(CompressionError::TooLong { limit }) } else { Ok(out) }
+    }
+}
+
+/// Bytes whose end is an error: the LZ4 decoder takes a frame that stops between two blocks for a
+/// whole one, and asks for nothing after a frame's end mark.
+struct Whole<'a>(&'a [u8]);
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.is_empty() && !buffer.is_empty() {
+            true => Err(io::Error::new(io::ErrorKind::InvalidData, "the stream ends early")),
+            false => self.0.read(buffer),
+        }
     }
 }
 
