@@ -51,7 +51,7 @@ impl Admin {
         let operation = code::name(request.code).unwrap_or("a request");
         let (address, answer) = self.instance.ask_name_server(|| request.clone()).await?;
         let answer = check(operation, &address, answer)?;
-        fastjson::from_slice(&answer.body).from_server(&address)
+        fastjson::from_slice(&answer.body).sent_by(&address)
     }
 
     async fn broker(&self, address: &str, request: Command) -> Result<Command, Error> {
@@ -64,7 +64,7 @@ impl Admin {
         request: Command,
     ) -> Result<T, Error> {
         let answer = self.broker(address, request).await?;
-        fastjson::from_slice(&answer.body).from_server(address)
+        fastjson::from_slice(&answer.body).sent_by(address)
     }
 
     /// Every broker of every cluster.
@@ -264,7 +264,7 @@ impl Admin {
             let answer = self.instance.invoke(&address, request, TIMEOUT).await?;
             if answer.code != response::CONSUMER_NOT_ONLINE {
                 let answer = check("GET_CONSUMER_CONNECTION_LIST", &address, answer)?;
-                return fastjson::from_slice(&answer.body).from_server(&address).map(Some);
+                return fastjson::from_slice(&answer.body).sent_by(&address).map(Some);
             }
         }
         Ok(None)
@@ -298,7 +298,7 @@ impl Admin {
                 continue;
             }
             let answer = check("INVOKE_BROKER_TO_RESET_OFFSET", &address, answer)?;
-            let body: ResetOffsetBody = fastjson::from_slice(&answer.body).from_server(&address)?;
+            let body: ResetOffsetBody = fastjson::from_slice(&answer.body).sent_by(&address)?;
             all.extend(body.offset_table.0);
         }
         Ok(all)
@@ -357,7 +357,7 @@ impl Admin {
         };
         let request = Command::request_with(code::SEARCH_OFFSET_BY_TIMESTAMP, &header);
         let answer = self.broker(address, request).await?;
-        Ok(answer.header::<OffsetResponse>().from_server(address)?.offset)
+        Ok(answer.header::<OffsetResponse>().sent_by(address)?.offset)
     }
 
     /// The message with an offset message id, from the broker that the id names.

@@ -168,17 +168,17 @@ impl From<NameError> for Error {
 
 /// Names the sender of an answer that cannot be read.
 pub(crate) trait ReadAnswer<T> {
-    fn from_server(self, address: &str) -> Result<T, Error>;
+    fn sent_by(self, address: &str) -> Result<T, Error>;
 }
 
 impl<T> ReadAnswer<T> for Result<T, HeaderError> {
-    fn from_server(self, address: &str) -> Result<T, Error> {
+    fn sent_by(self, address: &str) -> Result<T, Error> {
         self.map_err(|error| Error::malformed(address, error))
     }
 }
 
 impl<T> ReadAnswer<T> for Result<T, BodyError> {
-    fn from_server(self, address: &str) -> Result<T, Error> {
+    fn sent_by(self, address: &str) -> Result<T, Error> {
         self.map_err(|error| Error::malformed(address, error))
     }
 }

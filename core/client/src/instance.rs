@@ -295,7 +295,7 @@ impl Instance {
             return Ok(None);
         }
         let answer = check("GET_ROUTEINFO_BY_TOPIC", &address, answer)?;
-        fastjson::from_slice(&answer.body).from_server(&address).map(Some)
+        fastjson::from_slice(&answer.body).sent_by(&address).map(Some)
     }
 
     /// The route of a topic: the one known, or else the name server's.
@@ -580,7 +580,7 @@ pub(crate) async fn group_members(
         return Ok(None);
     }
     let list: ferromq_protocol::body::ConsumerIdList =
-        fastjson::from_slice(&answer.body).from_server(address)?;
+        fastjson::from_slice(&answer.body).sent_by(address)?;
     let mut ids = list.consumer_id_list;
     // By UTF-16 code units, as Java compares.
     ids.sort_by(|a, b| a.encode_utf16().cmp(b.encode_utf16()));

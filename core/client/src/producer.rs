@@ -447,7 +447,7 @@ impl Inner {
             }
         };
         let header: SendMessageResponse<'_> =
-            answer.header().from_server(&address).map_err(Attempt::Final)?;
+            answer.header().sent_by(&address).map_err(Attempt::Final)?;
         Ok(SendReceipt {
             status,
             message_id: prepared.message_id.clone(),

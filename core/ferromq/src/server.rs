@@ -92,8 +92,10 @@ impl Server {
             ..NamesrvConfig::default()
         };
         let name_server = NameServer::start(config).await?;
-        let broker = BrokerConfig { namesrv_addr: name_server.address().to_string(), ..options.broker };
-        let store = StoreConfig { store_path_root_dir: directory.display().to_string(), ..options.store };
+        let broker =
+            BrokerConfig { namesrv_addr: name_server.address().to_string(), ..options.broker };
+        let store =
+            StoreConfig { store_path_root_dir: directory.display().to_string(), ..options.store };
         match Broker::start(broker, store).await {
             Ok(broker) => Ok(Server { name_server, broker, _directory: temporary }),
             Err(error) => {

@@ -61,20 +61,13 @@ ferromq_model::config_table! {
 /// A file of the name server's folder in the user's home.
 fn home(file: &str) -> String {
     let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("."));
-    home.join("namesrv")
-        .join(file)
-        .to_string_lossy()
-        .into_owned()
+    home.join("namesrv").join(file).to_string_lossy().into_owned()
 }
 
 /// Settings that are never changed at run time, whatever the black list says: where files are
 /// is nothing for a remote request to decide.
-const ALWAYS_REFUSED: [&str; 4] = [
-    "configBlackList",
-    "configStorePath",
-    "kvConfigPath",
-    "rocketmqHome",
-];
+const ALWAYS_REFUSED: [&str; 4] =
+    ["configBlackList", "configStorePath", "kvConfigPath", "rocketmqHome"];
 
 impl NamesrvConfig {
     /// Whether a request may not change `key`.
@@ -100,10 +93,7 @@ impl NamesrvConfig {
     /// The settings as sorted lines `key=value`.
     pub(crate) fn lines(&self) -> String {
         let sorted: BTreeMap<_, _> = self.entries().into_iter().collect();
-        sorted
-            .iter()
-            .map(|(key, value)| format!("{key}={value}\n"))
-            .collect()
+        sorted.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
     }
 }
 
@@ -115,16 +105,9 @@ mod tests {
     fn defaults_are_apaches() {
         let config = NamesrvConfig::default();
         assert_eq!(config.get("listenPort").as_deref(), Some("9876"));
-        assert_eq!(
-            config.get("scanNotActiveBrokerInterval").as_deref(),
-            Some("5000")
-        );
+        assert_eq!(config.get("scanNotActiveBrokerInterval").as_deref(), Some("5000"));
         assert!(config.kv_config_path.ends_with("namesrv/kvConfig.json"));
-        assert!(
-            config
-                .lines()
-                .starts_with("bindAddress=0.0.0.0\nclientRequest")
-        );
+        assert!(config.lines().starts_with("bindAddress=0.0.0.0\nclientRequest"));
     }
 
     #[test]
@@ -133,15 +116,8 @@ mod tests {
             let changes = BTreeMap::from([(key.to_string(), value.to_string())]);
             NamesrvConfig::default().with(&changes)
         };
-        assert!(
-            change("orderMessageEnable", "true")
-                .unwrap()
-                .order_message_enable
-        );
-        assert_eq!(
-            change("serverWorkerThreads", "8").unwrap(),
-            NamesrvConfig::default()
-        );
+        assert!(change("orderMessageEnable", "true").unwrap().order_message_enable);
+        assert_eq!(change("serverWorkerThreads", "8").unwrap(), NamesrvConfig::default());
         assert!(change("waitSecondsForService", "soon").is_err());
     }
 

@@ -66,11 +66,7 @@ impl KvConfig {
             Ok(stored) => stored.unwrap_or_default(),
             Err(ReadError::Damaged(source)) => return Err(KvError::Damaged { path, source }),
             Err(ReadError::File(source)) => {
-                return Err(KvError::File {
-                    path,
-                    action: "read",
-                    source,
-                });
+                return Err(KvError::File { path, action: "read", source });
             }
         };
         let table = stored
@@ -78,11 +74,7 @@ impl KvConfig {
             .into_iter()
             .map(|(namespace, pairs)| (namespace, Arc::new(pairs)))
             .collect();
-        Ok(KvConfig {
-            path,
-            writing: Mutex::new(()),
-            table: RwLock::new(table),
-        })
+        Ok(KvConfig { path, writing: Mutex::new(()), table: RwLock::new(table) })
     }
 
     /// The value of a key.
@@ -97,8 +89,7 @@ impl KvConfig {
 
     /// The configuration of strictly ordered topics, if there is any.
     pub fn ordered_topics(&self) -> Option<Arc<Pairs>> {
-        self.namespace(ORDER_TOPIC_NAMESPACE)
-            .filter(|pairs| !pairs.is_empty())
+        self.namespace(ORDER_TOPIC_NAMESPACE).filter(|pairs| !pairs.is_empty())
     }
 
     /// Sets a pair and writes the file; nothing changes when the file cannot be written.
@@ -121,9 +112,7 @@ impl KvConfig {
     fn change(&self, namespace: &str, change: impl FnOnce(&mut Pairs)) -> Result<(), KvError> {
         let _writing = self.writing.lock();
         let mut table = self.table.read().clone();
-        change(Arc::make_mut(
-            table.entry(namespace.to_string()).or_default(),
-        ));
+        change(Arc::make_mut(table.entry(namespace.to_string()).or_default()));
         let content = KvConfigFile {
             config_table: table
                 .iter()
@@ -158,10 +147,7 @@ mod tests {
             r#"{"configTable":{"ORDER_TOPIC_CONFIG":{"T":"a:4;b:4"},"n":{}}}"#
         );
         let again = KvConfig::open(&path).unwrap();
-        assert_eq!(
-            again.value(ORDER_TOPIC_NAMESPACE, "T").as_deref(),
-            Some("a:4;b:4")
-        );
+        assert_eq!(again.value(ORDER_TOPIC_NAMESPACE, "T").as_deref(), Some("a:4;b:4"));
         assert_eq!(again.value("n", "k"), None);
         assert_eq!(again.ordered_topics().unwrap().len(), 1);
     }
@@ -174,10 +160,7 @@ mod tests {
         kv.put("n", "k", "old").unwrap();
         kv.put("n", "k", "new").unwrap();
         std::fs::write(&path, b"{\"configTable\":{\"n").unwrap();
-        assert_eq!(
-            KvConfig::open(&path).unwrap().value("n", "k").as_deref(),
-            Some("old")
-        );
+        assert_eq!(KvConfig::open(&path).unwrap().value("n", "k").as_deref(), Some("old"));
         std::fs::remove_file(folder.path().join("kvConfig.json.bak")).unwrap();
         let error = KvConfig::open(&path).unwrap_err().to_string();
         assert!(error.contains("kvConfig.json is damaged"), "{error}");

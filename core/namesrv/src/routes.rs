@@ -44,10 +44,7 @@ pub struct BrokerKey {
 
 impl From<Identity<'_>> for BrokerKey {
     fn from(identity: Identity<'_>) -> Self {
-        BrokerKey {
-            cluster: identity.cluster.to_string(),
-            address: identity.address.to_string(),
-        }
+        BrokerKey { cluster: identity.cluster.to_string(), address: identity.address.to_string() }
     }
 }
 
@@ -186,10 +183,7 @@ impl RouteTables {
             return;
         };
         for address in group.data.broker_addrs.values() {
-            let key = BrokerKey {
-                cluster: group.data.cluster.clone(),
-                address: address.clone(),
-            };
+            let key = BrokerKey { cluster: group.data.cluster.clone(), address: address.clone() };
             if let Some(live) = self.live.get_mut(&key) {
                 live.digest = None;
             }

@@ -59,16 +59,9 @@ impl House {
         };
         change(&mut config);
         let clock = Arc::new(Hand::default());
-        let server = NameServer::start_with_clock(config, clock.clone())
-            .await
-            .unwrap();
+        let server = NameServer::start_with_clock(config, clock.clone()).await.unwrap();
         let client = client();
-        House {
-            server,
-            clock,
-            folder,
-            client,
-        }
+        House { server, clock, folder, client }
     }
 
     fn address(&self) -> String {
@@ -98,22 +91,15 @@ impl House {
     async fn until_route(&self, topic: &str, code: i32) {
         let deadline = Instant::now() + WAIT;
         while self.route(topic).await.code != code {
-            assert!(
-                Instant::now() < deadline,
-                "the route of {topic} never answered {code}"
-            );
+            assert!(Instant::now() < deadline, "the route of {topic} never answered {code}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
 fn route_request(topic: &str) -> Command {
-    let header = RouteRequest {
-        topic,
-        accept_standard_json_only: None,
-        zone_name: None,
-        zone_mode: None,
-    };
+    let header =
+        RouteRequest { topic, accept_standard_json_only: None, zone_name: None, zone_mode: None };
     Command::request_with(request::GET_ROUTEINFO_BY_TOPIC, &header)
 }
 
@@ -182,10 +168,7 @@ async fn routes_are_written_as_each_client_reads_them() {
     zoned.fields.push("__ZONE_MODE", "true");
     zoned.fields.push("__ZONE_NAME", "z");
     let zoned = house.succeed(zoned).await.body;
-    assert_eq!(
-        &zoned[..],
-        br#"{"brokerDatas":[],"filterServerTable":{},"queueDatas":[]}"#
-    );
+    assert_eq!(&zoned[..], br#"{"brokerDatas":[],"filterServerTable":{},"queueDatas":[]}"#);
 
     let missing = house.route("Nothing").await;
     assert_eq!(missing.code, response::TOPIC_NOT_EXIST);
@@ -199,10 +182,7 @@ async fn registration_plain_compressed_and_checked() {
     let house = House::open(|_| {}).await;
     let deflated = body(1, &["T", "U"]).deflate().unwrap();
     let crc = (crc32fast::hash(&deflated) & 0x7FFF_FFFF) as i32;
-    let header = |crc: i32| RegisterBrokerRequest {
-        body_crc32: crc,
-        ..register_header("b-a")
-    };
+    let header = |crc: i32| RegisterBrokerRequest { body_crc32: crc, ..register_header("b-a") };
     let command = |crc| {
         Command::request_with(request::REGISTER_BROKER, &header(crc)).with_body(deflated.clone())
     };
@@ -214,34 +194,21 @@ async fn registration_plain_compressed_and_checked() {
     let single = Command::request_with(request::REGISTER_BROKER, &register_header("b-b"))
         .with_body(fastjson::to_vec(&body(1, &["T"])));
     let refused = house.ask(single).await;
-    assert_eq!(
-        (refused.code, refused.remark()),
-        (1, "register broker failed")
-    );
+    assert_eq!((refused.code, refused.remark()), (1, "register broker failed"));
     let broken = Command::request_with(request::REGISTER_BROKER, &register_header("b-b"))
         .with_body(&b"{\"topicConfig"[..]);
     assert_eq!(house.ask(broken).await.code, response::SYSTEM_ERROR);
     let headless = house.ask(Command::request(request::REGISTER_BROKER)).await;
     assert_eq!(headless.code, response::SYSTEM_ERROR);
-    assert!(
-        headless.remark().contains("brokerName"),
-        "{}",
-        headless.remark()
-    );
+    assert!(headless.remark().contains("brokerName"), "{}", headless.remark());
 }
 
 #[tokio::test]
 async fn a_slave_is_told_its_master_and_brokers_the_ordered_topics() {
     let house = House::open(|config| config.order_message_enable = true).await;
     house.succeed(register("b-a", &["T", "U"])).await;
-    let put = PutKvConfigRequest {
-        namespace: "ORDER_TOPIC_CONFIG",
-        key: "T",
-        value: "b-a:8",
-    };
-    house
-        .succeed(Command::request_with(request::PUT_KV_CONFIG, &put))
-        .await;
+    let put = PutKvConfigRequest { namespace: "ORDER_TOPIC_CONFIG", key: "T", value: "b-a:8" };
+    house.succeed(Command::request_with(request::PUT_KV_CONFIG, &put)).await;
     let header = RegisterBrokerRequest {
         broker_addr: "10.0.0.2:10911",
         broker_id: 1,
@@ -260,22 +227,13 @@ async fn a_slave_is_told_its_master_and_brokers_the_ordered_topics() {
     }
     let route: TopicRouteData = fastjson::from_slice(&house.route("T").await.body).unwrap();
     assert_eq!(route.order_topic_conf.as_deref(), Some("b-a:8"));
-    let answer = house
-        .succeed(Command::request(request::GET_BROKER_CLUSTER_INFO))
-        .await;
+    let answer = house.succeed(Command::request(request::GET_BROKER_CLUSTER_INFO)).await;
     let expected = r#"{"brokerAddrTable":{"b-a":{"brokerAddrs":{0:"10.0.0.1:10911",1:"10.0.0.2:10911"},"brokerName":"b-a","cluster":"C1","enableActingMaster":false}},"clusterAddrTable":{"C1":["b-a"]}}"#;
     assert_eq!(answer.body, expected.as_bytes());
     let _: ClusterInfo = fastjson::from_slice(&answer.body).unwrap();
-    let header = BrokerMemberGroupRequest {
-        cluster_name: "C1",
-        broker_name: "b-a",
-    };
-    let answer = house
-        .succeed(Command::request_with(
-            request::GET_BROKER_MEMBER_GROUP,
-            &header,
-        ))
-        .await;
+    let header = BrokerMemberGroupRequest { cluster_name: "C1", broker_name: "b-a" };
+    let answer =
+        house.succeed(Command::request_with(request::GET_BROKER_MEMBER_GROUP, &header)).await;
     let group: BrokerMemberGroupBody = fastjson::from_slice(&answer.body).unwrap();
     assert_eq!(group.broker_member_group.broker_addrs[&1], "10.0.0.2:10911");
 }
@@ -284,10 +242,7 @@ async fn a_slave_is_told_its_master_and_brokers_the_ordered_topics() {
 async fn a_broker_asks_whether_it_must_register_again() {
     let house = House::open(|_| {}).await;
     let ask = |version: i64| {
-        let version = DataVersion {
-            counter: version,
-            ..DataVersion::default()
-        };
+        let version = DataVersion { counter: version, ..DataVersion::default() };
         identity("b-a", request::QUERY_DATA_VERSION).with_body(fastjson::to_vec(&version))
     };
     let answer = house.succeed(ask(1)).await;
@@ -296,23 +251,12 @@ async fn a_broker_asks_whether_it_must_register_again() {
     house.succeed(register("b-a", &["T", "U"])).await;
     let answer = house.succeed(ask(1)).await;
     assert!(!answer.header::<QueryDataVersionResponse>().unwrap().changed);
-    assert_eq!(
-        answer.body,
-        &br#"{"counter":1,"stateVersion":0,"timestamp":0}"#[..]
-    );
+    assert_eq!(answer.body, &br#"{"counter":1,"stateVersion":0,"timestamp":0}"#[..]);
     let answer = house.succeed(ask(2)).await;
     assert!(answer.header::<QueryDataVersionResponse>().unwrap().changed);
     // What was taken from the routes must come back, though the broker's table is the same.
-    let header = DeleteTopicInNamesrvRequest {
-        topic: "T",
-        cluster_name: None,
-    };
-    house
-        .succeed(Command::request_with(
-            request::DELETE_TOPIC_IN_NAMESRV,
-            &header,
-        ))
-        .await;
+    let header = DeleteTopicInNamesrvRequest { topic: "T", cluster_name: None };
+    house.succeed(Command::request_with(request::DELETE_TOPIC_IN_NAMESRV, &header)).await;
     let answer = house.succeed(ask(1)).await;
     assert!(answer.header::<QueryDataVersionResponse>().unwrap().changed);
     house.succeed(register("b-a", &["T", "U"])).await;
@@ -344,10 +288,7 @@ async fn silent_brokers_expire_and_signs_of_life_keep_them() {
     ];
     for sign in signs {
         house.clock.0.fetch_add(100_000, Ordering::SeqCst);
-        assert_eq!(
-            house.ask_over(&broker, sign()).await.code,
-            response::SUCCESS
-        );
+        assert_eq!(house.ask_over(&broker, sign()).await.code, response::SUCCESS);
         assert_eq!(house.route("T").await.code, response::SUCCESS);
     }
     let connection = broker.get(&house.address()).await.unwrap();
@@ -355,10 +296,7 @@ async fn silent_brokers_expire_and_signs_of_life_keep_them() {
     house.until_route("T", response::TOPIC_NOT_EXIST).await;
     let deadline = Instant::now() + WAIT;
     while connection.is_open() {
-        assert!(
-            Instant::now() < deadline,
-            "the silent broker's connection stays open"
-        );
+        assert!(Instant::now() < deadline, "the silent broker's connection stays open");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -372,9 +310,7 @@ async fn a_broker_is_gone_with_its_connection_or_by_its_own_word() {
     broker.close();
     house.until_route("T", response::TOPIC_NOT_EXIST).await;
     house.succeed(register("b-a", &["T", "U"])).await;
-    house
-        .succeed(identity("b-a", request::UNREGISTER_BROKER))
-        .await;
+    house.succeed(identity("b-a", request::UNREGISTER_BROKER)).await;
     assert_eq!(house.route("T").await.code, response::TOPIC_NOT_EXIST);
 }
 
@@ -383,44 +319,20 @@ async fn lists_permissions_and_topics_by_request() {
     let house = House::open(|_| {}).await;
     house.succeed(register("b-a", &["T", "U"])).await;
     let list = |code| async move { Command::request(code) };
-    let all = house
-        .succeed(list(request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER).await)
-        .await;
+    let all = house.succeed(list(request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER).await).await;
     assert_eq!(topics(&all), ["T", "U"]);
-    let system = house
-        .succeed(list(request::GET_SYSTEM_TOPIC_LIST_FROM_NS).await)
-        .await;
+    let system = house.succeed(list(request::GET_SYSTEM_TOPIC_LIST_FROM_NS).await).await;
     assert_eq!(topics(&system), ["C1", "b-a"]);
     let header = ClusterRequest { cluster: "C1" };
     let of_cluster = Command::request_with(request::GET_TOPICS_BY_CLUSTER, &header);
     assert_eq!(topics(&house.succeed(of_cluster.clone()).await), ["T", "U"]);
     let header = BrokerNameRequest { broker_name: "b-a" };
-    let answer = house
-        .succeed(Command::request_with(
-            request::WIPE_WRITE_PERM_OF_BROKER,
-            &header,
-        ))
-        .await;
-    assert_eq!(
-        answer
-            .header::<WipeWritePermResponse>()
-            .unwrap()
-            .wipe_topic_count,
-        2
-    );
-    let answer = house
-        .succeed(Command::request_with(
-            request::ADD_WRITE_PERM_OF_BROKER,
-            &header,
-        ))
-        .await;
-    assert_eq!(
-        answer
-            .header::<AddWritePermResponse>()
-            .unwrap()
-            .add_topic_count,
-        2
-    );
+    let answer =
+        house.succeed(Command::request_with(request::WIPE_WRITE_PERM_OF_BROKER, &header)).await;
+    assert_eq!(answer.header::<WipeWritePermResponse>().unwrap().wipe_topic_count, 2);
+    let answer =
+        house.succeed(Command::request_with(request::ADD_WRITE_PERM_OF_BROKER, &header)).await;
+    assert_eq!(answer.header::<AddWritePermResponse>().unwrap().add_topic_count, 2);
     let queues = QueueData {
         broker_name: "b-a".to_string(),
         perm: 6,
@@ -428,38 +340,15 @@ async fn lists_permissions_and_topics_by_request() {
         topic_sys_flag: 1,
         write_queue_nums: 1,
     };
-    let added = TopicRouteData {
-        queue_datas: vec![queues],
-        ..TopicRouteData::default()
-    };
-    let header = TopicRequest {
-        topic: "N",
-        lo: None,
-    };
+    let added = TopicRouteData { queue_datas: vec![queues], ..TopicRouteData::default() };
+    let header = TopicRequest { topic: "N", lo: None };
     let add = Command::request_with(request::REGISTER_TOPIC_IN_NAMESRV, &header);
     house.succeed(add.with_body(fastjson::to_vec(&added))).await;
-    assert_eq!(
-        topics(
-            &house
-                .succeed(list(request::GET_UNIT_TOPIC_LIST).await)
-                .await
-        ),
-        ["N"]
-    );
-    let sub = house
-        .succeed(list(request::GET_HAS_UNIT_SUB_TOPIC_LIST).await)
-        .await;
+    assert_eq!(topics(&house.succeed(list(request::GET_UNIT_TOPIC_LIST).await).await), ["N"]);
+    let sub = house.succeed(list(request::GET_HAS_UNIT_SUB_TOPIC_LIST).await).await;
     assert!(topics(&sub).is_empty());
-    let header = DeleteTopicInNamesrvRequest {
-        topic: "N",
-        cluster_name: None,
-    };
-    house
-        .succeed(Command::request_with(
-            request::DELETE_TOPIC_IN_NAMESRV,
-            &header,
-        ))
-        .await;
+    let header = DeleteTopicInNamesrvRequest { topic: "N", cluster_name: None };
+    house.succeed(Command::request_with(request::DELETE_TOPIC_IN_NAMESRV, &header)).await;
     assert_eq!(house.route("N").await.code, response::TOPIC_NOT_EXIST);
 
     let house = House::open(|config| {
@@ -482,49 +371,25 @@ async fn lists_permissions_and_topics_by_request() {
 #[tokio::test]
 async fn key_value_pairs_survive_a_restart() {
     let house = House::open(|_| {}).await;
-    let put = PutKvConfigRequest {
-        namespace: "n",
-        key: "k",
-        value: "v",
-    };
-    house
-        .succeed(Command::request_with(request::PUT_KV_CONFIG, &put))
-        .await;
+    let put = PutKvConfigRequest { namespace: "n", key: "k", value: "v" };
+    house.succeed(Command::request_with(request::PUT_KV_CONFIG, &put)).await;
     let keyless = NamespaceRequest { namespace: "n" };
-    let answer = house
-        .ask(Command::request_with(request::PUT_KV_CONFIG, &keyless))
-        .await;
+    let answer = house.ask(Command::request_with(request::PUT_KV_CONFIG, &keyless)).await;
     assert_eq!(answer.code, response::SYSTEM_ERROR);
     let House { server, folder, .. } = house;
     server.close().await;
 
     let house = House::open_in(folder, |_| {}).await;
-    let header = KvConfigRequest {
-        namespace: "n",
-        key: "k",
-    };
+    let header = KvConfigRequest { namespace: "n", key: "k" };
     let get = || Command::request_with(request::GET_KV_CONFIG, &header);
     let answer = house.succeed(get()).await;
-    assert_eq!(
-        answer.header::<KvConfigResponse<'_>>().unwrap().value,
-        Some("v")
-    );
+    assert_eq!(answer.header::<KvConfigResponse<'_>>().unwrap().value, Some("v"));
     let namespace = Command::request_with(request::GET_KVLIST_BY_NAMESPACE, &keyless);
-    assert_eq!(
-        house.succeed(namespace).await.body,
-        &br#"{"table":{"k":"v"}}"#[..]
-    );
-    house
-        .succeed(Command::request_with(request::DELETE_KV_CONFIG, &header))
-        .await;
+    assert_eq!(house.succeed(namespace).await.body, &br#"{"table":{"k":"v"}}"#[..]);
+    house.succeed(Command::request_with(request::DELETE_KV_CONFIG, &header)).await;
     assert_eq!(house.ask(get()).await.code, response::QUERY_NOT_FOUND);
     let unknown = NamespaceRequest { namespace: "x" };
-    let answer = house
-        .ask(Command::request_with(
-            request::GET_KVLIST_BY_NAMESPACE,
-            &unknown,
-        ))
-        .await;
+    let answer = house.ask(Command::request_with(request::GET_KVLIST_BY_NAMESPACE, &unknown)).await;
     assert_eq!(answer.code, response::QUERY_NOT_FOUND);
 }
 
@@ -538,9 +403,7 @@ async fn settings_are_listed_changed_written_and_protected() {
     house.succeed(update("enableAllTopicList=false\n")).await;
     let all = Command::request(request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER);
     assert_eq!(house.ask(all).await.remark(), "disable");
-    let answer = house
-        .succeed(Command::request(request::GET_NAMESRV_CONFIG))
-        .await;
+    let answer = house.succeed(Command::request(request::GET_NAMESRV_CONFIG)).await;
     let text = String::from_utf8(answer.body.to_vec()).unwrap();
     assert!(text.contains("\nenableAllTopicList=false\n"), "{text}");
     assert!(text.contains("\nproductEnvName=center\n"), "{text}");
@@ -548,16 +411,9 @@ async fn settings_are_listed_changed_written_and_protected() {
     assert_eq!(written, text);
     let refused = house.ask(update("kvConfigPath=/tmp/x")).await;
     assert_eq!(refused.code, response::NO_PERMISSION);
-    let refused = house
-        .ask(update(
-            "waitSecondsForService=soon\norderMessageEnable=true",
-        ))
-        .await;
+    let refused = house.ask(update("waitSecondsForService=soon\norderMessageEnable=true")).await;
     assert_eq!(refused.code, response::SYSTEM_ERROR);
-    let text = house
-        .succeed(Command::request(request::GET_NAMESRV_CONFIG))
-        .await
-        .body;
+    let text = house.succeed(Command::request(request::GET_NAMESRV_CONFIG)).await.body;
     assert!(String::from_utf8_lossy(&text).contains("orderMessageEnable=false"));
 }
 
@@ -610,25 +466,16 @@ async fn brokers_are_told_of_a_new_smallest_id() {
     house.succeed(member(2, &listening)).await;
     let master = client();
     house.ask_over(&master, member(0, "10.0.0.1:10911")).await;
-    let notice = tokio::time::timeout(WAIT, heard.recv())
-        .await
-        .unwrap()
-        .unwrap();
+    let notice = tokio::time::timeout(WAIT, heard.recv()).await.unwrap().unwrap();
     assert_eq!(notice.code, request::NOTIFY_MIN_BROKER_ID_CHANGE);
     assert!(notice.is_oneway());
     let header: MinBrokerIdChange<'_> = notice.header().unwrap();
     assert_eq!(header.min_broker_id, Some(0));
     assert_eq!(header.min_broker_addr, Some("10.0.0.1:10911"));
     assert_eq!(header.ha_broker_addr, Some("10.0.0.1:10912"));
-    assert_eq!(
-        (header.offline_broker_addr, header.broker_name),
-        (None, None)
-    );
+    assert_eq!((header.offline_broker_addr, header.broker_name), (None, None));
     master.close();
-    let notice = tokio::time::timeout(WAIT, heard.recv())
-        .await
-        .unwrap()
-        .unwrap();
+    let notice = tokio::time::timeout(WAIT, heard.recv()).await.unwrap().unwrap();
     let header: MinBrokerIdChange<'_> = notice.header().unwrap();
     assert_eq!(header.min_broker_id, Some(2));
     assert_eq!(header.min_broker_addr, Some(listening.as_str()));
@@ -641,20 +488,10 @@ async fn a_port_in_use_and_a_damaged_file_are_told_in_a_sentence() {
     let mut config = NamesrvConfig {
         listen_port: house.server.address().port(),
         bind_address: "127.0.0.1".to_string(),
-        kv_config_path: house
-            .folder
-            .path()
-            .join("other.json")
-            .to_str()
-            .unwrap()
-            .to_string(),
+        kv_config_path: house.folder.path().join("other.json").to_str().unwrap().to_string(),
         ..NamesrvConfig::default()
     };
-    let error = NameServer::start(config.clone())
-        .await
-        .err()
-        .unwrap()
-        .to_string();
+    let error = NameServer::start(config.clone()).await.err().unwrap().to_string();
     assert!(error.contains(&house.address()), "{error}");
     std::fs::write(&config.kv_config_path, b"no json").unwrap();
     config.listen_port = 0;

@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used)] // Fixtures are ours; whatever is wrong with one shall stop the test.
 
+#[path = "golden/bodies.rs"]
+mod bodies;
 #[path = "golden/calls.rs"]
 mod calls;
 #[path = "golden/fixture.rs"]

@@ -113,7 +113,7 @@ impl Offsets {
             return Ok(None);
         }
         let answer = check("QUERY_CONSUMER_OFFSET", &address, answer)?;
-        let header: OffsetResponse = answer.header().from_server(&address)?;
+        let header: OffsetResponse = answer.header().sent_by(&address)?;
         Ok(Some(header.offset))
     }
 

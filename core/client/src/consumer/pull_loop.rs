@@ -93,7 +93,7 @@ async fn pull(
         | response::PULL_NOT_FOUND
         | response::PULL_RETRY_IMMEDIATELY
         | response::PULL_OFFSET_MOVED => {
-            let header: PullMessageResponse = answer.header().from_server(&address)?;
+            let header: PullMessageResponse = answer.header().sent_by(&address)?;
             suggested.store(header.suggest_which_broker_id, Ordering::Relaxed);
             accept(core, process, &subscription, &header, &answer, &address)
         }

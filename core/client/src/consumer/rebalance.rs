@@ -183,7 +183,7 @@ pub(crate) async fn offset_at(core: &Core, queue: &MessageQueue, time: i64) -> R
 async fn offset_of(core: &Core, queue: &MessageQueue, request: Command) -> Result<i64, Error> {
     let (address, _) = core.instance.reader(&queue.broker_name, 0)?;
     let answer = core.instance.ask(&address, request, core.instance.timeout()).await?;
-    Ok(answer.header::<OffsetResponse>().from_server(&address)?.offset)
+    Ok(answer.header::<OffsetResponse>().sent_by(&address)?.offset)
 }
 
 fn by_broker(queues: &[MessageQueue]) -> BTreeMap<&str, Vec<MessageQueue>> {
@@ -212,7 +212,7 @@ async fn lock(core: &Core, queues: &[MessageQueue]) -> BTreeSet<MessageQueue> {
             let address = core.instance.master(broker)?;
             let request = lock_request(core, code::LOCK_BATCH_MQ, queues);
             let answer = core.instance.ask(&address, request, LOCK_TIMEOUT).await?;
-            fastjson::from_slice::<LockBatchResponse>(&answer.body).from_server(&address)
+            fastjson::from_slice::<LockBatchResponse>(&answer.body).sent_by(&address)
         };
         match asked.await {
             Ok(answer) => locked.extend(answer.lock_ok_mq_set),

@@ -58,24 +58,16 @@ fn who() -> impl Strategy<Value = Who> {
 
 fn event() -> impl Strategy<Value = Event> {
     let topics = prop::collection::vec(0..4usize, 0..4);
-    let register = (
-        who(),
-        0..4u64,
-        topics,
-        0..3i64,
-        any::<bool>(),
-        any::<bool>(),
-    )
-        .prop_map(
-            |(who, connection, topics, version, acting, prune)| Event::Register {
-                who,
-                connection,
-                topics,
-                version,
-                acting,
-                prune,
-            },
-        );
+    let register = (who(), 0..4u64, topics, 0..3i64, any::<bool>(), any::<bool>()).prop_map(
+        |(who, connection, topics, version, acting, prune)| Event::Register {
+            who,
+            connection,
+            topics,
+            version,
+            acting,
+            prune,
+        },
+    );
     prop_oneof![
         4 => register,
         1 => (who(), 0..4u64).prop_map(|(who, connection)| Event::Heard(who, connection)),
@@ -90,23 +82,14 @@ fn event() -> impl Strategy<Value = Event> {
 
 fn happen(routes: &mut RouteTables, event: Event, now: &mut i64) {
     match event {
-        Event::Register {
-            who,
-            connection,
-            topics,
-            version,
-            acting,
-            prune,
-        } => {
+        Event::Register { who, connection, topics, version, acting, prune } => {
             let mut body = RegisterBrokerBody::default();
             let table = &mut body.topic_config_serialize_wrapper;
             table.data_version.counter = version;
             table.data_version.state_version = version;
             for topic in topics {
                 let name = TOPICS[topic].to_string();
-                table
-                    .topic_config_table
-                    .insert(name, TopicConfig::new(TOPICS[topic], 1));
+                table.topic_config_table.insert(name, TopicConfig::new(TOPICS[topic], 1));
             }
             let registration = Registration {
                 identity: who.identity(),
@@ -130,21 +113,14 @@ fn happen(routes: &mut RouteTables, event: Event, now: &mut i64) {
         }
         Event::Later(time) => {
             *now += time;
-            let expired = routes
-                .expired(*now)
-                .into_iter()
-                .map(|(key, _)| key)
-                .collect();
+            let expired = routes.expired(*now).into_iter().map(|(key, _)| key).collect();
             routes.remove_all(expired);
         }
         Event::DeleteTopic(topic, cluster) => {
             routes.delete_topic(TOPICS[topic], cluster.map(|cluster| CLUSTERS[cluster]));
         }
         Event::RegisterTopic(topic, group) => {
-            let data = QueueData {
-                broker_name: GROUPS[group].to_string(),
-                ..QueueData::default()
-            };
+            let data = QueueData { broker_name: GROUPS[group].to_string(), ..QueueData::default() };
             routes.register_topic(TOPICS[topic], &[data]);
         }
         Event::Wipe(group) => {
@@ -157,14 +133,8 @@ fn check(routes: &RouteTables) {
     for (name, topic) in &routes.topics {
         assert!(!topic.queues.is_empty(), "{name} has no queues");
         for group in topic.queues.keys() {
-            let group = routes
-                .groups
-                .get(group)
-                .expect("queues on an unknown group");
-            assert!(
-                group.topics.contains(name),
-                "a group does not list its topic {name}"
-            );
+            let group = routes.groups.get(group).expect("queues on an unknown group");
+            assert!(group.topics.contains(name), "a group does not list its topic {name}");
         }
     }
     for (name, group) in &routes.groups {
@@ -172,20 +142,11 @@ fn check(routes: &RouteTables) {
         for topic in &group.topics {
             assert!(routes.topics[topic].queues.contains_key(name));
         }
-        assert!(
-            routes
-                .clusters
-                .values()
-                .any(|members| members.contains(name))
-        );
+        assert!(routes.clusters.values().any(|members| members.contains(name)));
         let mut addresses: Vec<_> = group.data.broker_addrs.values().collect();
         addresses.sort();
         addresses.dedup();
-        assert_eq!(
-            addresses.len(),
-            group.data.broker_addrs.len(),
-            "an address has two ids"
-        );
+        assert_eq!(addresses.len(), group.data.broker_addrs.len(), "an address has two ids");
     }
     for members in routes.clusters.values() {
         assert!(!members.is_empty());
@@ -195,11 +156,7 @@ fn check(routes: &RouteTables) {
         assert!(routes.connections[&live.connection].contains(key));
     }
     let heard: usize = routes.connections.values().map(HashSet::len).sum();
-    assert_eq!(
-        heard,
-        routes.live.len(),
-        "a connection lists a broker that is not heard over it"
-    );
+    assert_eq!(heard, routes.live.len(), "a connection lists a broker that is not heard over it");
 }
 
 proptest! {

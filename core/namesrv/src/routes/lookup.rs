@@ -18,11 +18,7 @@ impl RouteTables {
         let groups = entry.queues.keys().filter_map(|name| self.groups.get(name));
         let mut route = TopicRouteData {
             broker_datas: groups.map(|group| group.data.clone()).collect(),
-            queue_datas: entry
-                .queues
-                .iter()
-                .map(|(name, queues)| queues.to_data(name))
-                .collect(),
+            queue_datas: entry.queues.iter().map(|(name, queues)| queues.to_data(name)).collect(),
             topic_queue_mapping_by_broker: mappings(entry),
             ..TopicRouteData::default()
         };
@@ -31,10 +27,7 @@ impl RouteTables {
         }
         for data in &route.broker_datas {
             for address in data.broker_addrs.values() {
-                let key = BrokerKey {
-                    cluster: data.cluster.clone(),
-                    address: address.clone(),
-                };
+                let key = BrokerKey { cluster: data.cluster.clone(), address: address.clone() };
                 let servers = self.live.get(&key).map(|live| &live.filter_servers);
                 if let Some(servers) = servers.filter(|servers| !servers.is_empty()) {
                     let address = address.clone();
@@ -95,14 +88,8 @@ impl RouteTables {
             topic_list.push(cluster.clone());
             topic_list.extend(members.iter().map(|name| name.to_string()));
         }
-        let broker = self
-            .groups
-            .values()
-            .find_map(|group| group.data.any_address());
-        TopicList {
-            broker_addr: broker.map(str::to_string),
-            topic_list,
-        }
+        let broker = self.groups.values().find_map(|group| group.data.any_address());
+        TopicList { broker_addr: broker.map(str::to_string), topic_list }
     }
 
     /// The unit topics.
@@ -124,23 +111,14 @@ impl RouteTables {
     }
 
     fn topics_with(&self, wanted: impl Fn(i32) -> bool) -> TopicList {
-        let first = |topic: &Topic| {
-            topic
-                .queues
-                .values()
-                .next()
-                .map_or(0, |queues| queues.flags)
-        };
+        let first = |topic: &Topic| topic.queues.values().next().map_or(0, |queues| queues.flags);
         let topics = self.topics.iter().filter(|(_, topic)| wanted(first(topic)));
         list(topics.map(|(name, _)| name.to_string()))
     }
 }
 
 fn list(topics: impl Iterator<Item = String>) -> TopicList {
-    TopicList {
-        broker_addr: None,
-        topic_list: topics.collect(),
-    }
+    TopicList { broker_addr: None, topic_list: topics.collect() }
 }
 
 fn mappings(topic: &Topic) -> Option<Value> {
@@ -148,11 +126,7 @@ fn mappings(topic: &Topic) -> Option<Value> {
         return None;
     }
     let pairs = topic.mappings.iter();
-    Some(
-        pairs
-            .map(|(name, mapping)| (name.to_string(), mapping.clone()))
-            .collect(),
-    )
+    Some(pairs.map(|(name, mapping)| (name.to_string(), mapping.clone())).collect())
 }
 
 fn show_acting_masters(route: &mut TopicRouteData) {
@@ -173,21 +147,15 @@ fn show_acting_masters(route: &mut TopicRouteData) {
 /// Leaves out brokers of other zones that have a master, with their queues (protocol §6.4).
 pub(crate) fn keep_zone(route: &mut TopicRouteData, zone: &str) {
     let stays = |data: &ferromq_protocol::body::BrokerData| {
-        let same = data
-            .zone_name
-            .as_deref()
-            .is_some_and(|z| z.eq_ignore_ascii_case(zone));
+        let same = data.zone_name.as_deref().is_some_and(|z| z.eq_ignore_ascii_case(zone));
         // Where the master is down, slaves of other zones are still good for reading.
         same || data.master().is_none()
     };
-    let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut route.broker_datas)
-        .into_iter()
-        .partition(stays);
+    let (stay, leave): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut route.broker_datas).into_iter().partition(stays);
     route.broker_datas = stay;
     for data in leave {
-        route
-            .queue_datas
-            .retain(|queues| queues.broker_name != data.broker_name);
+        route.queue_datas.retain(|queues| queues.broker_name != data.broker_name);
         for address in data.broker_addrs.values() {
             route.filter_server_table.remove(address);
         }

@@ -53,11 +53,7 @@ impl RouteTables {
         let key = BrokerKey::from(identity);
         let group = self.groups.get(identity.name)?;
         let same_group = group.data.cluster == identity.cluster
-            && group
-                .data
-                .broker_addrs
-                .get(&identity.id)
-                .map(String::as_str)
+            && group.data.broker_addrs.get(&identity.id).map(String::as_str)
                 == Some(identity.address)
             && group.data.enable_acting_master == registration.acting_master.unwrap_or(false)
             && group.data.zone_name.as_deref() == registration.zone;
@@ -71,10 +67,7 @@ impl RouteTables {
         live.last_heard = now;
         live.timeout = registration.timeout.unwrap_or(DEFAULT_TIMEOUT);
         self.attach(&key, registration.connection);
-        Some(Registered::Accepted {
-            master: self.master_of(identity),
-            notice: None,
-        })
+        Some(Registered::Accepted { master: self.master_of(identity), notice: None })
     }
 
     /// Takes a registration. With `prune`, topics vanish that a full registration does not have.
@@ -101,9 +94,7 @@ impl RouteTables {
         if !id_known && table.topic_config_table.len() == 1 {
             return Registered::Incomplete;
         }
-        let smaller_id = known
-            .and_then(Group::min_id)
-            .is_some_and(|(min, _)| identity.id < min);
+        let smaller_id = known.and_then(Group::min_id).is_some_and(|(min, _)| identity.id < min);
 
         let name = self.enter_group(registration);
         let acting_master = registration.acting_master.unwrap_or(false);
@@ -172,13 +163,8 @@ impl RouteTables {
         let Some(holder) = holder.filter(|address| *address != identity.address) else {
             return false;
         };
-        let key = BrokerKey {
-            cluster: identity.cluster.to_string(),
-            address: holder.clone(),
-        };
-        self.live
-            .get(&key)
-            .is_some_and(|live| live.version.state_version > version.state_version)
+        let key = BrokerKey { cluster: identity.cluster.to_string(), address: holder.clone() };
+        self.live.get(&key).is_some_and(|live| live.version.state_version > version.state_version)
     }
 
     /// Makes the broker a member of its group and cluster, under this id only.
@@ -191,25 +177,20 @@ impl RouteTables {
         let cluster = self.clusters.entry(identity.cluster.to_string());
         cluster.or_default().insert(Arc::clone(&name));
 
-        let group = self
-            .groups
-            .entry(Arc::clone(&name))
-            .or_insert_with(|| Group {
-                data: BrokerData {
-                    broker_name: identity.name.to_string(),
-                    cluster: identity.cluster.to_string(),
-                    ..BrokerData::default()
-                },
-                topics: HashSet::new(),
-            });
+        let group = self.groups.entry(Arc::clone(&name)).or_insert_with(|| Group {
+            data: BrokerData {
+                broker_name: identity.name.to_string(),
+                cluster: identity.cluster.to_string(),
+                ..BrokerData::default()
+            },
+            topics: HashSet::new(),
+        });
         let data = &mut group.data;
         let members = data.broker_addrs.clone();
         data.enable_acting_master = registration.acting_master.unwrap_or(false);
         data.zone_name = registration.zone.map(str::to_string);
-        data.broker_addrs
-            .retain(|id, address| address != identity.address || *id == identity.id);
-        data.broker_addrs
-            .insert(identity.id, identity.address.to_string());
+        data.broker_addrs.retain(|id, address| address != identity.address || *id == identity.id);
+        data.broker_addrs.insert(identity.id, identity.address.to_string());
         if data.broker_addrs != members {
             self.forget_digests(identity.name);
         }
@@ -233,9 +214,7 @@ impl RouteTables {
         }
         for (topic, mapping) in table.topic_queue_mapping_info_map.iter().flatten() {
             if let Some(entry) = self.topics.get_mut(topic.as_str()) {
-                let group = mapping["bname"]
-                    .as_str()
-                    .map_or_else(|| Arc::clone(name), Arc::from);
+                let group = mapping["bname"].as_str().map_or_else(|| Arc::clone(name), Arc::from);
                 entry.mappings.insert(group, mapping.clone());
             }
         }
@@ -259,10 +238,7 @@ impl RouteTables {
             return None;
         }
         let address = self.groups.get(identity.name)?.data.master()?.to_string();
-        let key = BrokerKey {
-            cluster: identity.cluster.to_string(),
-            address,
-        };
+        let key = BrokerKey { cluster: identity.cluster.to_string(), address };
         let live = self.live.get(&key)?;
         Some((key.address, live.ha_address.clone()))
     }
@@ -276,11 +252,7 @@ impl RouteTables {
         let members = &self.groups.get(group)?.data.broker_addrs;
         let (id, address) = members.first_key_value()?;
         // The newcomer knows its own id; after a loss, everybody who is left must know.
-        let skip = if offline.is_some() || members.len() == 1 {
-            0
-        } else {
-            1
-        };
+        let skip = if offline.is_some() || members.len() == 1 { 0 } else { 1 };
         Some(MinIdNotice {
             id: *id,
             address: address.clone(),

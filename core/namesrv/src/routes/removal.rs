@@ -13,8 +13,7 @@ impl RouteTables {
         self.forget_digests(group);
         let data = &mut self.groups.get_mut(group)?.data;
         let min_before = data.broker_addrs.first_key_value().map(|(id, _)| *id);
-        data.broker_addrs
-            .retain(|_, address| *address != key.address);
+        data.broker_addrs.retain(|_, address| *address != key.address);
         let min_now = data.broker_addrs.first_key_value().map(|(id, _)| *id);
         if min_now.is_none() {
             self.remove_group(group);

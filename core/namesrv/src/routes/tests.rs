@@ -4,12 +4,7 @@ use ferromq_protocol::body::{RegisterBrokerBody, TopicList, TopicRouteData};
 use serde_json::json;
 
 fn identity(name: &'static str, address: &'static str, id: i64) -> Identity<'static> {
-    Identity {
-        cluster: "C",
-        name,
-        address,
-        id,
-    }
+    Identity { cluster: "C", name, address, id }
 }
 
 fn registration(identity: Identity<'static>) -> Registration<'static> {
@@ -73,11 +68,7 @@ fn sorted(list: TopicList) -> Vec<String> {
 fn a_route_has_the_queues_and_addresses_of_every_broker() {
     let routes = cluster_of_two();
     let route = routes.route("T", false).unwrap();
-    let names: Vec<_> = route
-        .broker_datas
-        .iter()
-        .map(|b| b.broker_name.as_str())
-        .collect();
+    let names: Vec<_> = route.broker_datas.iter().map(|b| b.broker_name.as_str()).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(route.broker_datas[0].master(), Some("a:0"));
     assert_eq!(route.broker_datas[0].cluster, "C");
@@ -163,22 +154,14 @@ fn a_promoted_slave_gives_up_its_old_id() {
 fn an_older_state_loses_against_the_holder_of_its_id() {
     let mut routes = RouteTables::default();
     let mut body = table(1, &["T", "U"]);
-    body.topic_config_serialize_wrapper
-        .data_version
-        .state_version = 5;
-    enter(
-        &mut routes,
-        &registration(identity("a", "a:0", 0)),
-        body.clone(),
-    );
+    body.topic_config_serialize_wrapper.data_version.state_version = 5;
+    enter(&mut routes, &registration(identity("a", "a:0", 0)), body.clone());
     let newcomer = registration(identity("a", "x:0", 0));
     let answer = routes.register(&newcomer, table(9, &["T", "U"]), false, 0);
     assert_eq!(answer, Registered::Outdated);
     assert_eq!(routes.member_group("C", "a").broker_addrs[&0], "a:0");
     assert!(routes.version(newcomer.identity).is_none());
-    body.topic_config_serialize_wrapper
-        .data_version
-        .state_version = 6;
+    body.topic_config_serialize_wrapper.data_version.state_version = 6;
     enter(&mut routes, &newcomer, body);
     assert_eq!(routes.member_group("C", "a").broker_addrs[&0], "x:0");
 }
@@ -188,10 +171,7 @@ fn a_prime_slave_brings_its_topics_without_write_permission() {
     let mut routes = RouteTables::default();
     let mut slave = registration(identity("a", "a:2", 2));
     enter(&mut routes, &slave, table(1, &["T", "U"]));
-    assert!(
-        routes.route("T", false).is_none(),
-        "acting master was not asked for"
-    );
+    assert!(routes.route("T", false).is_none(), "acting master was not asked for");
     slave.acting_master = Some(true);
     enter(&mut routes, &slave, table(2, &["T", "U"]));
     assert_eq!(perms(&routes, "T")[0].1, perm::READ);
@@ -227,12 +207,7 @@ fn an_unchanged_registration_is_known_by_its_digest() {
     let mut routes = cluster_of_two();
     let mut broker = registration(identity("a", "a:0", 0));
     assert!(routes.register_unchanged(&broker, 500).is_some());
-    assert!(
-        routes
-            .expired(120_400)
-            .iter()
-            .all(|(key, _)| key.address == "b:0")
-    );
+    assert!(routes.expired(120_400).iter().all(|(key, _)| key.address == "b:0"));
     broker.digest = 1;
     assert!(routes.register_unchanged(&broker, 500).is_none());
     broker.digest = 0;
@@ -283,11 +258,7 @@ fn a_change_of_the_group_makes_the_same_registration_count_again() {
 #[test]
 fn the_last_member_takes_group_cluster_and_topics_along() {
     let mut routes = cluster_of_two();
-    enter(
-        &mut routes,
-        &registration(identity("b", "b:0", 0)),
-        table(2, &["OnlyB", "U"]),
-    );
+    enter(&mut routes, &registration(identity("b", "b:0", 0)), table(2, &["OnlyB", "U"]));
     routes.unregister(&BrokerKey::from(identity("b", "b:0", 0)), "b");
     assert!(routes.route("OnlyB", false).is_none());
     assert_eq!(perms(&routes, "T"), [("a".to_string(), 6)]);
@@ -307,16 +278,8 @@ fn without_its_master_a_group_keeps_its_topics() {
     };
     for (acting, expected) in [(false, perm::READ_WRITE), (true, perm::READ)] {
         let mut routes = RouteTables::default();
-        enter(
-            &mut routes,
-            &member("a:0", 0, acting),
-            table(1, &["T", "U"]),
-        );
-        enter(
-            &mut routes,
-            &member("a:1", 1, acting),
-            table(1, &["T", "U"]),
-        );
+        enter(&mut routes, &member("a:0", 0, acting), table(1, &["T", "U"]));
+        enter(&mut routes, &member("a:1", 1, acting), table(1, &["T", "U"]));
         routes.unregister(&BrokerKey::from(identity("a", "a:0", 0)), "a");
         assert_eq!(perms(&routes, "T"), [("a".to_string(), expected)]);
     }
@@ -406,17 +369,10 @@ fn write_permission_is_wiped_and_given_until_the_broker_changes_its_table() {
     let mut routes = cluster_of_two();
     assert_eq!(routes.wipe_write_perm("a"), 2);
     assert_eq!(routes.wipe_write_perm("nobody"), 0);
-    assert_eq!(
-        perms(&routes, "T"),
-        [("a".to_string(), 4), ("b".to_string(), 6)]
-    );
+    assert_eq!(perms(&routes, "T"), [("a".to_string(), 4), ("b".to_string(), 6)]);
     let broker = registration(identity("a", "a:0", 0));
     enter(&mut routes, &broker, table(1, &["T", "U"]));
-    assert_eq!(
-        perms(&routes, "T")[0].1,
-        4,
-        "an unchanged table restores nothing"
-    );
+    assert_eq!(perms(&routes, "T")[0].1, 4, "an unchanged table restores nothing");
     assert_eq!(routes.add_write_perm("a"), 2);
     assert_eq!(perms(&routes, "T")[0].1, 6);
     routes.wipe_write_perm("a");
@@ -467,10 +423,7 @@ fn lists_of_topics() {
         topics.get_mut(topic).unwrap().topic_sys_flag = bits;
     }
     enter(&mut routes, &registration(identity("a", "a:0", 0)), body);
-    assert_eq!(
-        sorted(routes.all_topics()),
-        ["Both", "Sub", "T", "U", "Unit"]
-    );
+    assert_eq!(sorted(routes.all_topics()), ["Both", "Sub", "T", "U", "Unit"]);
     assert_eq!(sorted(routes.topics_of_cluster("C")).len(), 5);
     assert!(routes.topics_of_cluster("X").topic_list.is_empty());
     assert_eq!(sorted(routes.unit_topics()), ["Both", "Unit"]);
@@ -487,53 +440,31 @@ fn member_groups() {
     let routes = cluster_of_two();
     assert_eq!(routes.member_group("C", "a").broker_addrs[&0], "a:0");
     let unknown = routes.member_group("C", "x");
-    assert_eq!(
-        (unknown.broker_name.as_str(), unknown.broker_addrs.len()),
-        ("x", 0)
-    );
+    assert_eq!((unknown.broker_name.as_str(), unknown.broker_addrs.len()), ("x", 0));
 }
 
 #[test]
 fn filter_servers_and_static_mappings_are_part_of_the_route() {
     let mut routes = cluster_of_two();
-    assert!(
-        routes
-            .route("T", false)
-            .unwrap()
-            .filter_server_table
-            .is_empty()
-    );
+    assert!(routes.route("T", false).unwrap().filter_server_table.is_empty());
     let broker = registration(identity("a", "a:0", 0));
     let mut body = table(2, &["T", "U"]);
     body.filter_server_list = vec!["f:1".to_string()];
     let mapping = json!({"topic": "T", "bname": "a", "totalQueues": 8});
-    body.topic_config_serialize_wrapper
-        .topic_queue_mapping_info_map = Some(BTreeMap::from([("T".to_string(), mapping.clone())]));
+    body.topic_config_serialize_wrapper.topic_queue_mapping_info_map =
+        Some(BTreeMap::from([("T".to_string(), mapping.clone())]));
     enter(&mut routes, &broker, body);
     let route = routes.route("T", false).unwrap();
     assert_eq!(route.filter_server_table["a:0"], ["f:1"]);
-    assert_eq!(
-        route.topic_queue_mapping_by_broker,
-        Some(json!({ "a": mapping }))
-    );
+    assert_eq!(route.topic_queue_mapping_by_broker, Some(json!({ "a": mapping })));
     enter(&mut routes, &broker, table(3, &["T", "U"]));
-    assert!(
-        routes
-            .route("T", false)
-            .unwrap()
-            .filter_server_table
-            .is_empty()
-    );
+    assert!(routes.route("T", false).unwrap().filter_server_table.is_empty());
 }
 
 #[test]
 fn a_zone_sees_its_own_brokers_and_masterless_ones() {
     let mut routes = RouteTables::default();
-    let zones = [
-        ("a", "a:0", 0, "East"),
-        ("b", "b:0", 0, "west"),
-        ("c", "c:1", 1, "west"),
-    ];
+    let zones = [("a", "a:0", 0, "East"), ("b", "b:0", 0, "west"), ("c", "c:1", 1, "west")];
     for (name, address, id, zone) in zones {
         let mut broker = registration(identity(name, address, id));
         broker.zone = Some(zone);
@@ -544,11 +475,7 @@ fn a_zone_sees_its_own_brokers_and_masterless_ones() {
     }
     let mut route = routes.route("T", false).unwrap();
     keep_zone(&mut route, "EAST");
-    let names: Vec<_> = route
-        .queue_datas
-        .iter()
-        .map(|q| q.broker_name.as_str())
-        .collect();
+    let names: Vec<_> = route.queue_datas.iter().map(|q| q.broker_name.as_str()).collect();
     assert_eq!(names, ["a", "c"]);
     assert_eq!(route.broker_datas.len(), 2);
     assert!(!route.filter_server_table.contains_key("b:0"));

@@ -14,17 +14,10 @@ impl RouteTables {
         };
         let of_cluster = |group: &Arc<str>| match cluster {
             None => true,
-            Some(cluster) => self
-                .clusters
-                .get(cluster)
-                .is_some_and(|m| m.contains(group)),
+            Some(cluster) => self.clusters.get(cluster).is_some_and(|m| m.contains(group)),
         };
-        let groups: Vec<Arc<str>> = entry
-            .queues
-            .keys()
-            .filter(|g| of_cluster(g))
-            .cloned()
-            .collect();
+        let groups: Vec<Arc<str>> =
+            entry.queues.keys().filter(|g| of_cluster(g)).cloned().collect();
         for group in groups {
             self.remove_queues(topic, &group);
         }
@@ -63,10 +56,7 @@ impl RouteTables {
         };
         let mut touched = 0;
         for topic in topics {
-            let queues = self
-                .topics
-                .get_mut(topic)
-                .and_then(|t| t.queues.get_mut(group));
+            let queues = self.topics.get_mut(topic).and_then(|t| t.queues.get_mut(group));
             if let Some(queues) = queues {
                 queues.perm = change(queues.perm);
                 touched += 1;

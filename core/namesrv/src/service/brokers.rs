@@ -46,10 +46,7 @@ impl NameService {
             None => {
                 let with_mappings = request.version >= VERSION_WITH_MAPPINGS;
                 let body = RegisterBrokerBody::decode(&request.body, with_mappings)?;
-                let prune = self
-                    .settings
-                    .current()
-                    .delete_topic_with_broker_registration;
+                let prune = self.settings.current().delete_topic_with_broker_registration;
                 let mut routes = self.routes.write();
                 let joined = routes.version(registration.identity).is_none();
                 let registered = routes.register(&registration, body, prune, now);
@@ -75,11 +72,7 @@ impl NameService {
             }
             Registered::Outdated => {
                 let group = header.broker_name;
-                tracing::warn!(
-                    address,
-                    group,
-                    "ignored a broker whose id has a newer holder"
-                );
+                tracing::warn!(address, group, "ignored a broker whose id has a newer holder");
                 Ok(request.response(response::SUCCESS))
             }
             Registered::Incomplete => {
@@ -96,9 +89,7 @@ impl NameService {
         }
         let pairs = self.kv.ordered_topics();
         pairs.map_or_else(Vec::new, |pairs| {
-            fastjson::to_vec(&KvTable {
-                table: pairs.as_ref().clone(),
-            })
+            fastjson::to_vec(&KvTable { table: pairs.as_ref().clone() })
         })
     }
 
@@ -108,11 +99,7 @@ impl NameService {
         let identity = identity(&header);
         let key = BrokerKey::from(identity);
         let notice = self.routes.write().unregister(&key, identity.name);
-        tracing::info!(
-            address = identity.address,
-            group = identity.name,
-            "broker left"
-        );
+        tracing::info!(address = identity.address, group = identity.name, "broker left");
         self.notify(notice);
         Ok(request.response(response::SUCCESS))
     }
@@ -157,10 +144,7 @@ impl NameService {
     fn track(&self, connection: &Arc<Connection>) {
         let id = connection.id();
         if self.routes.read().uses(id) {
-            self.heard_over
-                .lock()
-                .entry(id)
-                .or_insert_with(|| connection.clone());
+            self.heard_over.lock().entry(id).or_insert_with(|| connection.clone());
         }
     }
 

@@ -26,10 +26,7 @@ impl NameService {
             return Ok(request.failure(response::SYSTEM_ERROR, "name server not ready"));
         }
         let topic = header.topic;
-        let route = self
-            .routes
-            .read()
-            .route(topic, config.support_acting_master);
+        let route = self.routes.read().route(topic, config.support_acting_master);
         let Some(mut route) = route else {
             let remark = format!("No topic route info in name server for the topic: {topic}");
             return Ok(request.failure(response::TOPIC_NOT_EXIST, remark));
@@ -44,13 +41,11 @@ impl NameService {
         }
         let standard = request.version >= VERSION_WITH_STANDARD_JSON
             || header.accept_standard_json_only == Some(true);
-        Ok(
-            request.success_body(if standard && zone.is_none() && !config.cluster_test {
-                fastjson::to_standard_vec(&route)
-            } else {
-                fastjson::to_vec(&route)
-            }),
-        )
+        Ok(request.success_body(if standard && zone.is_none() && !config.cluster_test {
+            fastjson::to_standard_vec(&route)
+        } else {
+            fastjson::to_vec(&route)
+        }))
     }
 
     /// GET_BROKER_CLUSTER_INFO.

@@ -54,10 +54,7 @@ pub struct Settings {
 impl Settings {
     /// Starts with `config`.
     pub fn new(config: NamesrvConfig) -> Self {
-        Settings {
-            writing: Mutex::new(()),
-            current: RwLock::new(Arc::new(config)),
-        }
+        Settings { writing: Mutex::new(()), current: RwLock::new(Arc::new(config)) }
     }
 
     /// The settings as of now.
@@ -120,9 +117,7 @@ impl NameService {
             let remark = format!("No config item, Namespace: {namespace} Key: {key}");
             return Ok(request.failure(response::QUERY_NOT_FOUND, remark));
         };
-        Ok(request.success(&KvConfigResponse {
-            value: Some(&value),
-        }))
+        Ok(request.success(&KvConfigResponse { value: Some(&value) }))
     }
 
     /// GET_KVLIST_BY_NAMESPACE.
@@ -132,9 +127,7 @@ impl NameService {
             let remark = format!("No config item, Namespace: {namespace}");
             return Ok(request.failure(response::QUERY_NOT_FOUND, remark));
         };
-        let body = KvTable {
-            table: pairs.as_ref().clone(),
-        };
+        let body = KvTable { table: pairs.as_ref().clone() };
         Ok(request.success_body(fastjson::to_vec(&body)))
     }
 
