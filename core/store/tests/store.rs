@@ -1,4 +1,6 @@
 //! The store on the real disk.
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used)]
 
 use bytes::Bytes;
 use ferromq_protocol::properties::{self, key};

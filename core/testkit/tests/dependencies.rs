@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 fn metadata() -> Metadata {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    MetadataCommand::new().manifest_path(manifest).exec().unwrap()
+    MetadataCommand::new().manifest_path(manifest).exec().expect("cargo metadata")
 }
 
 /// Which of our crates each of them may use.
