@@ -76,19 +76,95 @@ classes! {
 }
 
 /// Recorded classes without a body of ours.
-const UNKNOWN: &[(&str, &str)] = &[];
+const UNKNOWN: &[(&str, &str)] = &[
+    ("BatchAckMessageRequestBody", "pop, which this crate does not read"),
+    ("QueryAssignmentRequestBody", "assignment by the broker, as pop"),
+    ("QueryAssignmentResponseBody", "assignment by the broker, as pop"),
+    ("SetMessageRequestModeRequestBody", "assignment by the broker, as pop"),
+];
 
-/// Members that we write and 4.9 does not have, each with the value that it gets. Readers pass over
-/// members that they do not know.
-const ADDED: &[(&str, &str)] = &[];
+/// Members that we write and 4.9 does not have, each with the value that it gets; its readers pass
+/// over members that they do not know.
+const ADDED: &[(&str, &str)] = &[
+    ("+attributes {}", "of topics and groups, since 5.0"),
+    ("+consumeMessageOrderly false", "of groups, since 5.0"),
+    ("+consumeTimeoutMinute 15", "of groups, since 5.0"),
+    (
+        "+dataVersion {\"counter\":0,\"stateVersion\":0,\"timestamp\":0}",
+        "of the table of progress, since 5.0",
+    ),
+    ("+enableActingMaster false", "of a broker group, since 5.0"),
+    ("+forbiddenTable {}", "of the table of groups, since 5.0"),
+    ("+groupRetryPolicy {\"type\":\"CUSTOMIZED\"}", "of groups, since 5.0"),
+    ("+groupSysFlag 0", "of groups, since 5.0"),
+    ("+heartbeatFingerprint 0", "of heartbeats, since 5.1.3"),
+    ("+mqPopTable {}", "of running consumers, since 5.0"),
+    ("+onlyThisBroker false", "of locks, since 5.0"),
+    ("+pullOffset 0", "of progress, since 5.0"),
+    ("+stateVersion 0", "of versions, since 5.0"),
+    ("+topicPutTps 0.0", "of the figures of a topic, since 5.3.3"),
+    ("+userConsumerInfo {}", "of running consumers, since 5.0"),
+    ("+withoutSub false", "of heartbeats, since 5.1.3"),
+];
 
 /// Members that we do not write.
-const LEFT_OUT: &[(&str, &str)] = &[];
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("-consumeTimeStampStr", "a time as text; readers make it from the number"),
+    ("-maxTimeStampStr", "as consumeTimeStampStr"),
+    ("-minTimeStampStr", "as consumeTimeStampStr"),
+];
 
-/// Entries whose text is the same but for the order of members or other things without meaning.
-const SAME_CONTENT: &[(&str, &str)] = &[];
+/// Entries in whose text a Java hash map gives the order; ours is sorted.
+const ORDER: &[(&str, &str)] = &[
+    ("groups", "of groups by name"),
+    ("table", "of text by name"),
+    ("topics", "of topics by name"),
+];
 
-/// What is in `ours` and not in `theirs`, the other way round, and what has another value.
+/// Entries whose content is the same and whose text is not.
+const TEXT: &[(&str, &str)] = &[
+    (
+        "registration/three",
+        "static topics are passed on as read, with quotes around numbers as keys",
+    ),
+    ("registration/three/compressed", "as without compression"),
+    (
+        "route/beyond ASCII/standard",
+        "fastjson 2 leaves what is beyond ASCII, fastjson 1 escapes it",
+    ),
+    ("route/static topic", "as registration/three"),
+];
+
+/// Bodies of ours that no fixture has.
+const WITHOUT_FIXTURE: &[(&str, &str)] = &[
+    ("ConsumeQueueBody", "not recorded"),
+    ("ConsumeQueueEntry", "a part of ConsumeQueueBody"),
+    ("ConsumeStatsList", "not recorded; its parts are"),
+    ("DelayOffsetTable", "not recorded; a table of progress without groups"),
+    ("GroupForbidden", "not recorded"),
+    ("KvConfigFile", "not recorded"),
+    ("SubscriptionQueryBody", "not recorded; its parts are"),
+];
+
+/// Structures that occur within the recorded ones.
+const PARTS: &[&str] = &[
+    "BrokerData",
+    "BrokerMemberGroup",
+    "Connection",
+    "ConsumeStatus",
+    "ConsumerData",
+    "OffsetWrapper",
+    "ProcessQueueInfo",
+    "ProducerData",
+    "ProducerInfo",
+    "QueueData",
+    "QueueTimeSpan",
+    "StatsWindow",
+    "SubscriptionData",
+    "TopicOffset",
+];
+
+/// Notes what is in `ours` and not in `theirs`, the other way round, and what has another value.
 fn compare(theirs: &Value, ours: &Value, differences: &mut Vec<String>) {
     match (theirs, ours) {
         (Value::Object(theirs), Value::Object(ours)) => {
@@ -118,10 +194,8 @@ fn sorted(text: &[u8]) -> Vec<u8> {
 
 #[test]
 fn bodies_are_read_and_written_again() {
-    let mut unknown = Exceptions::new(UNKNOWN);
-    let mut added = Exceptions::new(ADDED);
-    let mut left_out = Exceptions::new(LEFT_OUT);
-    let mut same_content = Exceptions::new(SAME_CONTENT);
+    let mut tables = [UNKNOWN, ADDED, LEFT_OUT, ORDER, TEXT].map(Exceptions::new);
+    let [unknown, added, left_out, order, text] = &mut tables;
     let mut wrong = BTreeSet::new();
     for entry in entries("bodies") {
         let Some((_, _, rewrite)) = CLASSES.iter().find(|(class, ..)| *class == entry.class())
@@ -131,41 +205,117 @@ fn bodies_are_read_and_written_again() {
             }
             continue;
         };
-        let text = entry.text("text").as_bytes();
-        let written = rewrite(text).unwrap_or_else(|error| panic!("{entry}: {error}"));
-        let forms = match entry.name.ends_with("/standard") {
-            true => vec![("standard", written.standard, text)],
-            false => vec![
-                ("compact", written.compact, text),
-                (
-                    "pretty",
-                    written.pretty,
-                    entry.value("pretty").as_str().unwrap_or_default().as_bytes(),
-                ),
-            ],
-        };
-        for (form, ours, theirs) in forms.into_iter().filter(|(.., theirs)| !theirs.is_empty()) {
-            let mut differences = Vec::new();
-            let values = [theirs, &ours].map(|text| from_slice::<Value>(text).unwrap());
-            compare(&values[0], &values[1], &mut differences);
-            let only_known = differences.is_empty();
-            differences.retain(|what| {
-                !(entry.version == "4.9.8" && added.allow(what) || left_out.allow(what))
-            });
-            for what in &differences {
-                wrong.insert(format!("{entry} {form}: {what}"));
+        let theirs = entry.text("text").as_bytes();
+        let ours = rewrite(theirs).unwrap_or_else(|error| panic!("{entry}: {error}"));
+        let standard = entry.name.ends_with("/standard");
+        let written = if standard { &ours.standard } else { &ours.compact };
+        let mut differences = Vec::new();
+        let [value, again] = [theirs, written].map(|text| from_slice::<Value>(text).unwrap());
+        compare(&value, &again, &mut differences);
+        let same = differences.is_empty();
+        let of_4_9 = entry.version == "4.9.8";
+        differences.retain(|what| !(of_4_9 && added.allow(what) || left_out.allow(what)));
+        wrong.extend(differences.into_iter().map(|what| format!("{entry}: {what}")));
+        if same && written != theirs {
+            let known = match sorted(written) == sorted(theirs) {
+                true => order.allow(&entry.name),
+                false => text.allow(&entry.name),
+            };
+            if !known {
+                wrong.insert(format!("{entry}: another text"));
             }
-            if only_known && ours != theirs {
-                let kind = if sorted(&ours) == sorted(theirs) { "order" } else { "TEXT" };
-                if !same_content.allow(&format!("{} {form}", entry.name)) {
-                    wrong.insert(format!("{entry} {form}: {kind}"));
-                }
-            }
+        }
+        if let Some(pretty) = entry.value("pretty").as_str() {
+            check_pretty(&entry, pretty, &ours, *rewrite, same && written == theirs);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    unknown.all_used();
-    added.all_used();
-    left_out.all_used();
-    same_content.all_used();
+    tables.into_iter().for_each(Exceptions::all_used);
+}
+
+/// The form of files. That of fastjson 2 is ours, but for two things which look odd there: empty
+/// lists take two lines, and queues as keys four.
+fn check_pretty(entry: &Entry, pretty: &str, ours: &Written, rewrite: Rewrite, same: bool) {
+    let read = rewrite(pretty.as_bytes()).unwrap_or_else(|error| panic!("{entry}: {error}"));
+    let [read, expected] = [&read.compact, &ours.compact].map(|text| String::from_utf8_lossy(text));
+    assert_eq!(read, expected, "{entry}: read from the pretty form");
+    if same && entry.version != "4.9.8" && !entry.text("text").contains("{{") {
+        let mut theirs = String::new();
+        for piece in pretty.split_inclusive('[') {
+            let piece =
+                if theirs.ends_with('[') { without_space_in_brackets(piece) } else { piece };
+            theirs.push_str(piece);
+        }
+        assert_eq!(String::from_utf8_lossy(&ours.pretty), theirs, "{entry}: pretty");
+    }
+}
+
+/// What follows an opening bracket: without white space if the closing one comes next.
+fn without_space_in_brackets(text: &str) -> &str {
+    let trimmed = text.trim_start();
+    if trimmed.starts_with(']') { trimmed } else { text }
+}
+
+#[test]
+fn compressed_registrations_are_read_and_written_again() {
+    let mut count = 0;
+    for entry in entries("bodies").iter().filter(|entry| entry.name.ends_with("/compressed")) {
+        count += 1;
+        let with_mappings = entry.version != "4.9.8";
+        let body = RegisterBrokerBody::decode(&entry.bytes("hex"), with_mappings)
+            .unwrap_or_else(|error| panic!("{entry}: {error}"));
+        let mut expected: RegisterBrokerBody = from_slice(entry.text("text").as_bytes()).unwrap();
+        let table = &mut expected.topic_config_serialize_wrapper;
+        // The lines of topics have no room for these.
+        for topic in table.topic_config_table.values_mut() {
+            topic.order = false;
+            topic.topic_sys_flag = 0;
+        }
+        // Nor has the form for the mappings' version and details.
+        table.mapping_data_version = None;
+        table.topic_queue_mapping_detail_map = None;
+        assert_eq!(body, expected, "{entry}");
+
+        let [ours, theirs] = [body.deflate().unwrap(), entry.bytes("hex")].map(|packed| {
+            let mut plain = Vec::new();
+            ZlibDecoder::new(&packed[..]).read_to_end(&mut plain).unwrap();
+            plain
+        });
+        // We write what 5.x reads; brokers of 4.9 write, and never read, the form without mappings.
+        match with_mappings && !entry.name.contains("three") {
+            true => assert_eq!(ours, theirs, "{entry}: written again"),
+            false => {
+                let again = RegisterBrokerBody::decode(&body.deflate().unwrap(), true).unwrap();
+                let mut expected = body.clone();
+                let table = &mut expected.topic_config_serialize_wrapper;
+                table.topic_queue_mapping_info_map.get_or_insert_default();
+                assert_eq!(again, expected, "{entry}: written again");
+            }
+        }
+    }
+    assert_eq!(count, 6);
+}
+
+#[test]
+fn every_body_has_a_fixture() {
+    let sources = [
+        include_str!("../../src/body/admin.rs"),
+        include_str!("../../src/body/broker.rs"),
+        include_str!("../../src/body/consumer.rs"),
+        include_str!("../../src/body/heartbeat.rs"),
+        include_str!("../../src/body/route.rs"),
+        include_str!("../../src/body/topic.rs"),
+    ];
+    let mut without = Exceptions::new(WITHOUT_FIXTURE);
+    let lines = sources.iter().flat_map(|source| source.lines());
+    let ours: Vec<_> = lines
+        .filter_map(|line| line.strip_prefix("pub struct "))
+        .filter_map(|line| line.split([' ', '<', '(']).next())
+        .collect();
+    assert!(ours.len() > 40, "{ours:?}");
+    let recorded = |name: &str| CLASSES.iter().any(|(_, ours, _)| *ours == name);
+    let missing = ours.into_iter().filter(|name| !recorded(name) && !PARTS.contains(name));
+    let missing: Vec<_> = missing.filter(|name| !without.allow(name)).collect();
+    assert!(missing.is_empty(), "no fixture has {missing:?}");
+    without.all_used();
 }
