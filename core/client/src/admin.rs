@@ -37,7 +37,8 @@ impl Admin {
     /// # Errors
     /// [`Error::NoNameServer`].
     pub fn new(config: ClientConfig) -> Result<Self, Error> {
-        let instance = Instance::join(&config, None)?;
+        let seat = Instance::join(&config, None)?;
+        let instance = seat.instance();
         instance.add_producer(names::CLIENT_INNER_PRODUCER_GROUP);
         Ok(Admin { instance })
     }

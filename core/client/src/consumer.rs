@@ -24,6 +24,7 @@ use ferromq_protocol::properties::key;
 use orderly::Orderly;
 use requests::GroupMember;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What became of the messages that a listener got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,8 +154,8 @@ impl PushConsumerBuilder {
             true => Sink::Orderly(Orderly::new(listener, width, batch)),
             false => Sink::Concurrent(Concurrent::new(listener, width, batch)),
         };
-        let instance = Instance::join(&self.client, Some(&self.config.group))?;
-        let core = Arc::new(Core::new(instance, self.config, self.allocation, sink)?);
+        let seat = Instance::join(&self.client, Some(&self.config.group))?;
+        let core = Arc::new(Core::new(seat.instance(), self.config, self.allocation, sink)?);
         for (topic, tags) in &self.subscriptions {
             core.subscribe(topic, tags)?;
         }
@@ -229,14 +230,31 @@ impl PushConsumer {
         Ok(())
     }
 
+    /// Consumes a topic no more.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn unsubscribe(&self, topic: &str) -> Result<(), Error> {
+        if self.core.is_closed() {
+            return Err(Error::Closed);
+        }
+        self.core.unsubscribe(topic).await;
+        Ok(())
+    }
+
     /// Pulls no more messages until [`resume`](Self::resume); those held are still handled.
     pub fn pause(&self) {
-        self.core.queues.lock().values().for_each(|process| process.pause(true));
+        self.set_paused(true);
     }
 
     /// Pulls messages again.
     pub fn resume(&self) {
-        self.core.queues.lock().values().for_each(|process| process.pause(false));
+        self.set_paused(false);
+    }
+
+    fn set_paused(&self, paused: bool) {
+        self.core.paused.store(paused, Ordering::Release);
+        self.core.queues.lock().values().for_each(|process| process.pause(paused));
     }
 
     /// Waits for messages being handled, commits, and leaves the group. Closing twice does nothing.

@@ -51,11 +51,42 @@ const FAREWELL: Duration = Duration::from_secs(1);
 struct Members {
     producers: BTreeMap<String, usize>,
     consumers: BTreeMap<String, Arc<dyn Member>>,
+    /// Clients that have joined and are about to be added: the consumers' groups, empty for others.
+    joining: Vec<String>,
 }
 
 impl Members {
     fn is_empty(&self) -> bool {
-        self.producers.is_empty() && self.consumers.is_empty()
+        self.producers.is_empty() && self.consumers.is_empty() && self.joining.is_empty()
+    }
+
+    fn has_consumer(&self, group: &str) -> bool {
+        self.consumers.contains_key(group) || self.joining.iter().any(|joining| joining == group)
+    }
+}
+
+/// A place in an instance for a client that is being started. While it is held the instance does
+/// not stop, even when its last client leaves.
+pub(crate) struct Seat {
+    instance: Arc<Instance>,
+    group: String,
+}
+
+impl Seat {
+    pub(crate) fn instance(&self) -> Arc<Instance> {
+        self.instance.clone()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        {
+            let mut members = self.instance.members.lock();
+            if let Some(index) = members.joining.iter().position(|group| *group == self.group) {
+                members.joining.swap_remove(index);
+            }
+        }
+        self.instance.stop_if_unused();
     }
 }
 
@@ -66,7 +97,7 @@ pub(crate) struct Instance {
     pub(crate) ids: UniqueIds,
     name_servers: Vec<String>,
     current_name_server: AtomicUsize,
-    connections: Connections,
+    connections: Arc<Connections>,
     routes: Mutex<HashMap<String, Arc<Route>>>,
     /// Addresses by broker name and broker id.
     brokers: Mutex<HashMap<String, BTreeMap<i64, String>>>,
@@ -83,25 +114,29 @@ fn registry() -> &'static Mutex<Registry> {
 
 impl Instance {
     /// An instance that has no consumer of `group` yet: a shared one, or a new one.
-    pub(crate) fn join(
-        config: &ClientConfig,
-        consumer_group: Option<&str>,
-    ) -> Result<Arc<Self>, Error> {
+    pub(crate) fn join(config: &ClientConfig, consumer_group: Option<&str>) -> Result<Seat, Error> {
+        let group = consumer_group.unwrap_or_default().to_string();
         let key = (config.namesrv_addr.clone(), config.instance_name.clone());
         let mut registry = registry().lock();
         let instances = registry.entry(key).or_default();
         instances.retain(|instance| instance.strong_count() > 0);
-        let free = |instance: &Arc<Instance>| {
-            let members = instance.members.lock();
-            !members.is_empty()
-                && consumer_group.is_none_or(|group| !members.consumers.contains_key(group))
+        // One without clients has stopped, or is about to.
+        let take_seat = |instance: &Arc<Instance>| {
+            let mut members = instance.members.lock();
+            let free = !members.is_empty()
+                && consumer_group.is_none_or(|group| !members.has_consumer(group));
+            if free {
+                members.joining.push(group.clone());
+            }
+            free
         };
-        if let Some(shared) = instances.iter().filter_map(Weak::upgrade).find(free) {
-            return Ok(shared);
+        if let Some(shared) = instances.iter().filter_map(Weak::upgrade).find(take_seat) {
+            return Ok(Seat { instance: shared, group });
         }
         let instance = Instance::new(config.clone())?;
+        instance.members.lock().joining.push(group.clone());
         instances.push(Arc::downgrade(&instance));
-        Ok(instance)
+        Ok(Seat { instance, group })
     }
 
     fn new(config: ClientConfig) -> Result<Arc<Self>, Error> {
@@ -129,7 +164,7 @@ impl Instance {
                 ids: UniqueIds::new(ip, process, nanos as u32 ^ sequence() as u32),
                 current_name_server: AtomicUsize::new(nanos as usize % name_servers.len()),
                 name_servers,
-                connections: Connections::new(service, options),
+                connections: Arc::new(Connections::new(service, options)),
                 routes: Mutex::default(),
                 brokers: Mutex::default(),
                 members: Mutex::default(),
@@ -446,15 +481,11 @@ impl Instance {
         let body = bytes::Bytes::from(self.heartbeat_body());
         let mut beats = tokio::task::JoinSet::new();
         for address in addresses {
-            let connection = self.connections.get(&address).await;
             let request = Command::request(code::HEART_BEAT).with_body(body.clone());
-            let timeout = self.timeout();
+            let (connections, timeout) = (self.connections.clone(), self.timeout());
+            // Side by side: a broker that cannot be reached does not keep the others waiting.
             beats.spawn(async move {
-                let answer = match connection {
-                    Ok(connection) => connection.invoke(request, timeout).await,
-                    Err(error) => Err(error),
-                };
-                match answer {
+                match connections.invoke(&address, request, timeout).await {
                     Ok(answer) if answer.code == response::SUCCESS => {}
                     Ok(answer) => tracing::warn!(address, code = answer.code, "heartbeat refused"),
                     Err(error) => tracing::debug!(address, %error, "heartbeat failed"),

@@ -79,7 +79,8 @@ impl Producer {
     /// [`Error::NoNameServer`], [`Error::InvalidArgument`] for a bad group name.
     pub async fn start(client: ClientConfig, config: ProducerConfig) -> Result<Self, Error> {
         names::check_group(&config.group)?;
-        let instance = Instance::join(&client, None)?;
+        let seat = Instance::join(&client, None)?;
+        let instance = seat.instance();
         instance.add_producer(&config.group);
         let start = instance.ids.next();
         let inner = Inner {
@@ -129,7 +130,8 @@ impl Producer {
     /// What is wrong with the message, or that no broker can be reached.
     pub async fn send_oneway(&self, message: Message) -> Result<(), Error> {
         let prepared = self.inner.prepare(message)?;
-        let route = self.inner.route(&prepared.topic).await?;
+        let limit = self.inner.timeout();
+        let route = self.inner.route_within(&prepared.topic, limit, limit).await?;
         let queue = self.inner.select(&route, &prepared.topic, None)?;
         let address = self.inner.instance.master(&queue.broker_name)?;
         let request = self.inner.request(&prepared, &queue);
@@ -162,11 +164,10 @@ impl Producer {
             )));
         }
         let prepared = self.inner.prepare(message)?;
-        self.inner.route(&prepared.topic).await?;
-        self.inner
-            .attempt(&prepared, queue, self.inner.timeout())
-            .await
-            .map_err(Attempt::into_error)
+        let (start, limit) = (Instant::now(), self.inner.timeout());
+        self.inner.route_within(&prepared.topic, limit, limit).await?;
+        let left = limit.saturating_sub(start.elapsed());
+        self.inner.attempt(&prepared, queue, left).await.map_err(Attempt::into_error)
     }
 
     /// Sends a message to the queue that `ordering_key` stands for: messages with one key keep
@@ -191,6 +192,7 @@ impl Producer {
     /// # Errors
     /// [`Error::TopicNotFound`], [`Error::NoWritableQueue`].
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, Error> {
+        self.inner.check_open()?;
         Ok(self.inner.route(topic).await?.writable.clone())
     }
 
@@ -201,7 +203,10 @@ impl Producer {
         }
         let all = self.inner.config.back_pressure_for_async_send_num as u32;
         // Bounded: every send ends with its timeout.
-        let _ = self.inner.messages.acquire_many(all).await;
+        if let Ok(permits) = self.inner.messages.acquire_many(all).await {
+            // Given back they would let in a send that came too late.
+            permits.forget();
+        }
         self.inner.messages.close();
         self.inner.instance.remove_producer(&self.inner.config.group).await;
     }
@@ -312,9 +317,7 @@ impl Inner {
     }
 
     fn check(&self, topic: &str, length: usize) -> Result<(), Error> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed);
-        }
+        self.check_open()?;
         names::check_topic(topic)?;
         if names::is_send_forbidden(topic) {
             return Err(Error::InvalidArgument(format!(
@@ -341,10 +344,12 @@ impl Inner {
         id
     }
 
+    fn check_open(&self) -> Result<(), Error> {
+        if self.closed.load(Ordering::Acquire) { Err(Error::Closed) } else { Ok(()) }
+    }
+
+    /// The route to send to. Also for sends that were accepted before the producer was closed.
     async fn route(&self, topic: &str) -> Result<Arc<Route>, Error> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(Error::Closed);
-        }
         let route =
             self.instance.publish_route(topic, self.config.default_topic_queue_nums).await?;
         match route.writable.is_empty() {
@@ -376,6 +381,20 @@ impl Inner {
             .ok_or_else(|| Error::NoWritableQueue { topic: topic.to_string() })
     }
 
+    /// The route to send to, if it is known within what is `left` of the time given.
+    async fn route_within(
+        &self,
+        topic: &str,
+        left: Duration,
+        given: Duration,
+    ) -> Result<Arc<Route>, Error> {
+        let route = tokio::time::timeout(left, self.route(topic)).await;
+        route.unwrap_or_else(|_| Err(timed_out(topic, given, "no name server has answered")))
+    }
+
+    /// Sends within `timeout`, all attempts together. An attempt may take all that is left of it,
+    /// as in Apache's client: a broker that takes a message but does not answer uses up the time
+    /// of the others, since whether it stored the message is not known until then.
     async fn send(&self, prepared: Prepared, timeout: Duration) -> Result<SendReceipt, Error> {
         let deadline = Instant::now() + timeout;
         let attempts = 1 + self.config.retry_times_when_send_failed;
@@ -386,10 +405,7 @@ impl Inner {
             if left.is_zero() {
                 break;
             }
-            let route = match tokio::time::timeout(left, self.route(&prepared.topic)).await {
-                Ok(route) => route?,
-                Err(_) => break,
-            };
+            let route = self.route_within(&prepared.topic, left, timeout).await?;
             let queue = self.select(&route, &prepared.topic, failed.as_deref())?;
             let left = deadline.saturating_duration_since(Instant::now());
             match self.attempt(&prepared, &queue, left).await {
@@ -411,12 +427,11 @@ impl Inner {
         }
         match last {
             Some(error) if Instant::now() < deadline => Err(error),
-            last => Err(Error::Timeout {
-                operation: format!("sending to topic `{}`", prepared.topic),
-                millis: timeout.as_millis() as u64,
-                last: last
-                    .map_or_else(|| "no broker was reached".to_string(), |error| error.to_string()),
-            }),
+            last => {
+                let last =
+                    last.map_or("no broker was reached".to_string(), |last| last.to_string());
+                Err(timed_out(&prepared.topic, timeout, last))
+            }
         }
     }
 
@@ -477,6 +492,14 @@ impl Inner {
         };
         let code = if prepared.batch { code::SEND_BATCH_MESSAGE } else { code::SEND_MESSAGE_V2 };
         Command::request_with(code, &header).with_body(prepared.body.clone())
+    }
+}
+
+fn timed_out(topic: &str, given: Duration, last: impl Into<String>) -> Error {
+    Error::Timeout {
+        operation: format!("sending to topic `{topic}`"),
+        millis: given.as_millis() as u64,
+        last: last.into(),
     }
 }
 

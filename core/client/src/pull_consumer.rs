@@ -4,7 +4,7 @@ use crate::config::{ClientConfig, ConsumerConfig};
 use crate::consumer::begin;
 use crate::consumer::core::{Core, Sink};
 use crate::consumer::process_queue::ProcessQueue;
-use crate::consumer::{pull_loop, rebalance};
+use crate::consumer::rebalance;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::message::ReceivedMessage;
@@ -76,8 +76,9 @@ impl PullConsumer {
     /// [`Error::InvalidArgument`] for wrong settings.
     pub async fn start(client: ClientConfig, config: ConsumerConfig) -> Result<Self, Error> {
         names::check_group(&config.group)?;
-        let instance = Instance::join(&client, Some(&config.group))?;
-        let core = Arc::new(Core::new(instance, config, None, Sink::Buffer(Buffer::default()))?);
+        let seat = Instance::join(&client, Some(&config.group))?;
+        let core =
+            Arc::new(Core::new(seat.instance(), config, None, Sink::Buffer(Buffer::default()))?);
         begin(&core).await?;
         Ok(PullConsumer { core, last_commit: Mutex::new(Instant::now()), polled: Mutex::default() })
     }
@@ -100,6 +101,16 @@ impl PullConsumer {
         self.core.instance.refresh(topic).await?;
         self.core.instance.heartbeat_all().await;
         self.core.rebalance_now.notify_one();
+        Ok(())
+    }
+
+    /// Reads a topic's queues no more.
+    ///
+    /// # Errors
+    /// [`Error::Closed`].
+    pub async fn unsubscribe(&self, topic: &str) -> Result<(), Error> {
+        self.check_open()?;
+        self.core.unsubscribe(topic).await;
         Ok(())
     }
 
@@ -212,11 +223,9 @@ impl PullConsumer {
     /// [`Error::InvalidArgument`] for a queue not read or an offset outside it.
     pub async fn seek(&self, queue: &MessageQueue, offset: i64) -> Result<(), Error> {
         let process = self.core.queues.lock().get(queue).cloned();
-        let Some(process) = process else {
-            return Err(Error::InvalidArgument(format!(
-                "queue {queue} is not assigned to this consumer"
-            )));
-        };
+        let not_assigned =
+            || Error::InvalidArgument(format!("queue {queue} is not assigned to this consumer"));
+        let Some(process) = process else { return Err(not_assigned()) };
         let min = rebalance::queue_offset(&self.core, queue, code::GET_MIN_OFFSET).await?;
         let max = rebalance::queue_offset(&self.core, queue, code::GET_MAX_OFFSET).await?;
         if offset < min || offset > max {
@@ -225,11 +234,11 @@ impl PullConsumer {
             )));
         }
         self.polled.lock().remove(queue);
-        pull_loop::move_to(&self.core, &process, offset);
-        // A pull that waits for messages at the old offset must not delay the new one.
-        process.drop_queue();
-        self.core.add_queue(queue.clone(), offset, false);
-        Ok(())
+        // Anew, since a pull that waits for messages at the old offset must not delay the new one.
+        match self.core.move_queue(&process, offset) {
+            true => Ok(()),
+            false => Err(not_assigned()),
+        }
     }
 
     /// Goes on at a queue's first message.

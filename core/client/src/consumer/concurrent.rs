@@ -78,14 +78,12 @@ async fn handle(core: Arc<Core>, process: Arc<ProcessQueue>, messages: Vec<Recei
             Consumed::Success => Vec::new(),
             Consumed::Later { delay_level } => retry_later(&core, messages, delay_level).await,
         };
-        drop(permit);
-        if process.is_dropped() && !core.is_closed() {
-            return;
-        }
         let kept: Vec<i64> = failed.iter().map(|message| message.queue_offset).collect();
         let offset = process.remove(done.into_iter().filter(|offset| !kept.contains(offset)));
-        core.offsets.advance(&process.queue, offset);
-        if failed.is_empty() {
+        process.unless_lost(|| core.offsets.advance(&process.queue, offset));
+        // Only now: closing waits for the permit before it stores progress.
+        drop(permit);
+        if failed.is_empty() || process.is_dropped() {
             return;
         }
         messages = failed;

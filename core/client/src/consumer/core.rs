@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) sink: Sink,
     pub(crate) rebalance_now: Notify,
     pub(crate) started: i64,
+    /// Whether queues that come are paused.
+    pub(crate) paused: AtomicBool,
     closed: AtomicBool,
     /// Every task of this consumer; closing ends them.
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -102,6 +104,7 @@ impl Core {
             sink,
             rebalance_now: Notify::new(),
             started: now_ms(),
+            paused: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             tasks: Mutex::default(),
             config,
@@ -141,6 +144,19 @@ impl Core {
         let subscription = SubscriptionData::by_tags(topic, expression, now_ms());
         self.subscriptions.write().insert(topic.to_string(), subscription);
         Ok(())
+    }
+
+    /// Gives up a topic and its queues.
+    pub(crate) async fn unsubscribe(&self, topic: &str) {
+        if self.subscriptions.write().remove(topic).is_none() {
+            return;
+        }
+        let queues: Vec<MessageQueue> =
+            self.queues.lock().keys().filter(|queue| queue.topic == topic).cloned().collect();
+        for queue in queues {
+            self.remove_queue(&queue).await;
+        }
+        self.instance.heartbeat_all().await;
     }
 
     pub(crate) fn subscription(&self, topic: &str) -> Option<SubscriptionData> {
@@ -193,20 +209,42 @@ impl Core {
     }
 
     /// Begins with a queue at `offset`.
-    pub(crate) fn add_queue(
-        self: &Arc<Self>,
-        queue: MessageQueue,
-        offset: i64,
-        locked: bool,
-    ) -> Arc<ProcessQueue> {
+    pub(crate) fn add_queue(self: &Arc<Self>, queue: MessageQueue, offset: i64, locked: bool) {
         let process = Arc::new(ProcessQueue::new(queue.clone(), offset));
         process.set_locked(locked);
+        process.pause(self.paused.load(Ordering::Acquire));
         self.queues.lock().insert(queue, process.clone());
+        self.work_on(&process);
+    }
+
+    /// Goes on with a queue at `offset`, whatever was held of it; returns whether it is still held.
+    /// Nothing that is being handled can commit over the new offset.
+    pub(crate) fn move_queue(self: &Arc<Self>, old: &Arc<ProcessQueue>, offset: i64) -> bool {
+        let process = Arc::new(ProcessQueue::new(old.queue.clone(), offset));
+        process.set_locked(old.is_locked());
+        process.pause(old.is_paused());
+        {
+            let mut queues = self.queues.lock();
+            match queues.get_mut(&old.queue) {
+                Some(held) if Arc::ptr_eq(held, old) => *held = process.clone(),
+                // Given up or moved by somebody else in the meantime.
+                _ => return false,
+            }
+            old.drop_queue();
+            self.offsets.set(&old.queue, offset);
+        }
+        if let Sink::Buffer(buffer) = &self.sink {
+            buffer.discard(old);
+        }
+        self.work_on(&process);
+        true
+    }
+
+    fn work_on(self: &Arc<Self>, process: &Arc<ProcessQueue>) {
         self.spawn(pull_loop::run(self.clone(), process.clone()));
         if let Sink::Orderly(_) = self.sink {
             self.spawn(Orderly::run(self.clone(), process.clone()));
         }
-        process
     }
 
     /// Gives a queue up: stores its progress and forgets what is held of it.
@@ -242,11 +280,11 @@ impl Core {
         let queues: Vec<Arc<ProcessQueue>> = self.queues.lock().values().cloned().collect();
         match &self.sink {
             Sink::Concurrent(sink) => {
-                queues.iter().for_each(|process| process.drop_queue());
+                queues.iter().for_each(|process| process.finish());
                 sink.finish(Duration::from_millis(self.config.await_termination)).await;
             }
             Sink::Orderly(sink) => {
-                queues.iter().for_each(|process| process.drop_queue());
+                queues.iter().for_each(|process| process.finish());
                 sink.finish(Duration::from_millis(self.config.await_termination)).await;
             }
             Sink::Buffer(buffer) => buffer.close(),

@@ -49,7 +49,7 @@ impl Orderly {
             };
             if settled {
                 if let Some(offset) = process.settle() {
-                    core.offsets.advance(&process.queue, offset);
+                    process.unless_lost(|| core.offsets.advance(&process.queue, offset));
                 }
                 drop(permit);
             } else {

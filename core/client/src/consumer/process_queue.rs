@@ -26,7 +26,10 @@ struct Held {
 pub(crate) struct ProcessQueue {
     pub(crate) queue: MessageQueue,
     held: Mutex<Held>,
+    /// Nothing more is handled.
     dropped: AtomicBool,
+    /// Nothing more is committed. Changes only under the lock of `held`.
+    lost: AtomicBool,
     paused: AtomicBool,
     locked_at: Mutex<Option<Instant>>,
     /// The next offset to pull.
@@ -43,6 +46,7 @@ impl ProcessQueue {
             queue,
             held: Mutex::new(Held { next: offset, ..Held::default() }),
             dropped: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             locked_at: Mutex::new(None),
             pull_offset: AtomicI64::new(offset),
@@ -54,6 +58,15 @@ impl ProcessQueue {
 
     /// Takes the queue away: nothing of it is handled or committed any more.
     pub(crate) fn drop_queue(&self) {
+        {
+            let _no_commit_meanwhile = self.held.lock();
+            self.lost.store(true, Ordering::Release);
+        }
+        self.finish();
+    }
+
+    /// Begins to handle nothing more; what is being handled can still be committed.
+    pub(crate) fn finish(&self) {
         self.dropped.store(true, Ordering::Release);
         self.changed.notify_waiters();
         self.changed.notify_one();
@@ -61,6 +74,15 @@ impl ProcessQueue {
 
     pub(crate) fn is_dropped(&self) -> bool {
         self.dropped.load(Ordering::Acquire)
+    }
+
+    /// Commits with `commit`, unless the queue was taken away: an offset of then must not go over
+    /// that of whoever has the queue now.
+    pub(crate) fn unless_lost(&self, commit: impl FnOnce()) {
+        let _not_lost_meanwhile = self.held.lock();
+        if !self.lost.load(Ordering::Acquire) {
+            commit();
+        }
     }
 
     pub(crate) fn pause(&self, paused: bool) {
@@ -145,12 +167,6 @@ impl ProcessQueue {
             change(&mut message);
             held.messages.insert(offset, message);
         }
-    }
-
-    /// Forgets everything held.
-    pub(crate) fn clear(&self) {
-        let mut held = self.held.lock();
-        *held = Held { next: held.next, ..Held::default() };
     }
 
     pub(crate) fn describe(&self, committed: i64) -> ProcessQueueInfo {

@@ -180,7 +180,7 @@ fn accept(
         response::PULL_OFFSET_MOVED => {
             tracing::warn!(group = core.group(), queue = %process.queue, offset = next,
                 remark = answer.remark(), "the broker moves the queue elsewhere");
-            move_to(core, process, next);
+            core.move_queue(process, next);
             Ok(Duration::ZERO)
         }
         _ => {
@@ -197,21 +197,6 @@ fn skip(core: &Core, process: &ProcessQueue, next: i64) {
     if is_push && process.is_empty() && next > 0 {
         core.offsets.advance(&process.queue, next);
     }
-}
-
-/// Goes on elsewhere in a queue, whatever was held of it.
-pub(crate) fn move_to(core: &Arc<Core>, process: &Arc<ProcessQueue>, offset: i64) {
-    if let Sink::Buffer(buffer) = &core.sink {
-        buffer.discard(process);
-        process.clear();
-        process.pull_offset.store(offset, Ordering::Release);
-        core.offsets.set(&process.queue, offset);
-        return;
-    }
-    // A new process queue, so that nothing being handled can commit over the new offset.
-    process.drop_queue();
-    core.offsets.set(&process.queue, offset);
-    core.add_queue(process.queue.clone(), offset, process.is_locked());
 }
 
 fn decode(

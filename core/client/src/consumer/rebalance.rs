@@ -23,11 +23,17 @@ const HALF_AN_HOUR: i64 = 30 * 60 * 1000;
 
 /// Shares queues again and again: at intervals, and at once when told.
 pub(crate) async fn run(core: Arc<Core>) {
+    let interval = Duration::from_millis(core.config.rebalance_interval);
+    let mut absent = UNBALANCED;
     loop {
-        let balanced = rebalance(&core).await;
-        let pause = match balanced {
-            true => Duration::from_millis(core.config.rebalance_interval),
-            false => UNBALANCED,
+        let pause = match rebalance(&core).await {
+            Balance::Complete => interval,
+            // Less and less often: a broker that makes no retry topics is not to be asked for ever.
+            Balance::NotThereYet => {
+                absent = (absent * 2).min(interval.max(UNBALANCED));
+                absent / 2
+            }
+            Balance::Incomplete => UNBALANCED.min(interval),
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -36,18 +42,30 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-/// Returns whether everything is as it should be.
-async fn rebalance(core: &Arc<Core>) -> bool {
+/// How well queues are shared, from good to bad.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Balance {
+    /// Everything is as it should be.
+    Complete,
+    /// The group's retry topic has not been made yet, which may take for ever.
+    NotThereYet,
+    /// Queues that are this consumer's could not be taken.
+    Incomplete,
+}
+
+async fn rebalance(core: &Arc<Core>) -> Balance {
     let topics: Vec<String> = core.subscriptions.read().keys().cloned().collect();
-    let mut balanced = true;
+    let mut balance = Balance::Complete;
     for topic in &topics {
-        match rebalance_topic(core, topic).await {
-            Ok(complete) => balanced &= complete,
-            Err(error) => {
-                tracing::warn!(group = core.group(), topic, %error, "queues cannot be shared; trying again");
-                balanced = false;
-            }
-        }
+        let of_topic = rebalance_topic(core, topic).await.unwrap_or_else(|error| {
+            tracing::warn!(group = core.group(), topic, %error, "queues cannot be shared; trying again");
+            Balance::Incomplete
+        });
+        balance = balance.max(of_topic);
+    }
+    if topics.is_empty() {
+        // Queues that are there all the same were assigned by the application.
+        return balance;
     }
     let stale: Vec<MessageQueue> = {
         let queues = core.queues.lock();
@@ -56,14 +74,17 @@ async fn rebalance(core: &Arc<Core>) -> bool {
     for queue in stale {
         core.remove_queue(&queue).await;
     }
-    balanced
+    balance
 }
 
-async fn rebalance_topic(core: &Arc<Core>, topic: &str) -> Result<bool, Error> {
+async fn rebalance_topic(core: &Arc<Core>, topic: &str) -> Result<Balance, Error> {
     let Some(route) = core.instance.route(topic).await? else {
         // The broker makes the retry topic when it first hears of the group; other topics come
         // with the next refresh of routes.
-        return Ok(!topic.starts_with(names::RETRY_PREFIX));
+        return Ok(match topic.starts_with(names::RETRY_PREFIX) {
+            true => Balance::NotThereYet,
+            false => Balance::Complete,
+        });
     };
     let mut queues = route.readable.clone();
     queues.sort();
@@ -72,27 +93,27 @@ async fn rebalance_topic(core: &Arc<Core>, topic: &str) -> Result<bool, Error> {
         MessageModel::Clustering => {
             let pick = now_ms() as usize;
             let Some(address) = route.any_broker(pick).map(str::to_string) else {
-                return Ok(false);
+                return Ok(Balance::Incomplete);
             };
-            let Some(members) = group_members(&core.instance, &address, core.group()).await? else {
-                return Ok(false);
-            };
-            if !members.contains(&core.instance.id) {
+            let ask = || group_members(&core.instance, &address, core.group());
+            let mut members = ask().await?;
+            if !members.iter().flatten().any(|member| *member == core.instance.id) {
                 // The broker has lost us, by a restart most likely.
                 core.instance.heartbeat_all().await;
+                members = ask().await?;
             }
+            let Some(members) = members else { return Ok(Balance::Incomplete) };
             core.allocation.allocate(&core.instance.id, &queues, &members)
         }
     };
-    take_over(core, topic, mine.into_iter().collect()).await
+    Ok(match take_over(core, topic, mine.into_iter().collect()).await {
+        true => Balance::Complete,
+        false => Balance::Incomplete,
+    })
 }
 
 /// Gives up queues that are no longer ours and begins with new ones.
-async fn take_over(
-    core: &Arc<Core>,
-    topic: &str,
-    mine: BTreeSet<MessageQueue>,
-) -> Result<bool, Error> {
+async fn take_over(core: &Arc<Core>, topic: &str, mine: BTreeSet<MessageQueue>) -> bool {
     let held: BTreeSet<MessageQueue> = {
         let queues = core.queues.lock();
         queues
@@ -107,7 +128,7 @@ async fn take_over(
     }
     let new: Vec<MessageQueue> = mine.difference(&held).cloned().collect();
     if new.is_empty() {
-        return Ok(true);
+        return true;
     }
     let needs_lock = core.is_orderly() && core.model == MessageModel::Clustering;
     let locked = match needs_lock {
@@ -128,7 +149,7 @@ async fn take_over(
             }
         }
     }
-    Ok(complete)
+    complete
 }
 
 /// Where to begin with a queue: at the stored progress, or as the settings say (protocol §8.4).
@@ -206,7 +227,15 @@ fn lock_request(core: &Core, code: i32, mq_set: Vec<MessageQueue>) -> Command {
 
 /// Locks queues at their brokers and returns those that are ours now.
 async fn lock(core: &Core, queues: &[MessageQueue]) -> BTreeSet<MessageQueue> {
-    let mut locked = BTreeSet::new();
+    try_lock(core, queues).await.0
+}
+
+/// Locks queues; returns those that are ours now, and the brokers that did not answer.
+async fn try_lock(
+    core: &Core,
+    queues: &[MessageQueue],
+) -> (BTreeSet<MessageQueue>, BTreeSet<String>) {
+    let (mut locked, mut unanswered) = (BTreeSet::new(), BTreeSet::new());
     for (broker, queues) in by_broker(queues) {
         let asked = async {
             let address = core.instance.master(broker)?;
@@ -216,10 +245,13 @@ async fn lock(core: &Core, queues: &[MessageQueue]) -> BTreeSet<MessageQueue> {
         };
         match asked.await {
             Ok(answer) => locked.extend(answer.lock_ok_mq_set),
-            Err(error) => tracing::warn!(group = core.group(), broker, %error, "queues not locked"),
+            Err(error) => {
+                tracing::warn!(group = core.group(), broker, %error, "queues not locked");
+                unanswered.insert(broker.to_string());
+            }
         }
     }
-    locked
+    (locked, unanswered)
 }
 
 /// Releases queues, without waiting for an answer.
@@ -239,11 +271,15 @@ pub(crate) async fn unlock(core: &Core, queues: &[MessageQueue]) {
 /// Renews the locks of all queues now and then.
 pub(crate) async fn renew_locks(core: Arc<Core>) {
     loop {
-        tokio::time::sleep(LOCK_PERIOD).await;
+        let all_locked = core.queues.lock().values().all(|process| process.is_locked());
+        tokio::time::sleep(if all_locked { LOCK_PERIOD } else { UNBALANCED }).await;
         let queues: Vec<MessageQueue> = core.queues.lock().keys().cloned().collect();
-        let locked = lock(&core, &queues).await;
+        let (locked, unanswered) = try_lock(&core, &queues).await;
         for (queue, process) in core.queues.lock().iter() {
-            process.set_locked(locked.contains(queue));
+            // A lock lasts, even when its broker cannot be reached for a moment.
+            if queues.contains(queue) && !unanswered.contains(&queue.broker_name) {
+                process.set_locked(locked.contains(queue));
+            }
         }
     }
 }

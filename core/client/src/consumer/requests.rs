@@ -1,7 +1,7 @@
 //! What brokers ask of a consumer (protocol §8.12 and §8.13).
 
 use super::core::{Core, Sink};
-use super::{Consumed, Listener, pull_loop};
+use super::{Consumed, Listener};
 use crate::instance::Member;
 use crate::instance::async_trait::Boxed;
 use crate::message::ReceivedMessage;
@@ -68,7 +68,7 @@ async fn reset(core: &Arc<Core>, request: &Command) {
         let process = core.queues.lock().get(&queue).cloned();
         if let Some(process) = process.filter(|_| queue.topic == header.topic) {
             tracing::info!(group = core.group(), %queue, offset, "offset reset by an administrator");
-            pull_loop::move_to(core, &process, offset);
+            core.move_queue(&process, offset);
         }
     }
     core.persist().await;

@@ -1,0 +1,181 @@
+//! Name servers and brokers that answer as a test wants.
+
+use ferromq_client::{ClientConfig, ProducerConfig};
+use ferromq_net::{Connection, Reply, Responder, Server, ServerOptions, Service};
+use ferromq_protocol::Command;
+use ferromq_protocol::body::{BrokerData, QueueData, TopicRouteData};
+use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::fastjson;
+use ferromq_protocol::headers::{RouteRequest, SendMessageRequestV2, SendMessageResponse};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What becomes of a send.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// Answered with this code.
+    Code(i32),
+    /// Never answered.
+    Silence,
+    /// The connection is closed.
+    Hangup,
+    /// Answered with success once the test lets it.
+    WhenReleased,
+}
+
+struct Behaviour {
+    name: String,
+    answer: Mutex<Answer>,
+    sends: Mutex<Vec<Command>>,
+    routes: Arc<Mutex<HashMap<String, TopicRouteData>>>,
+    released: watch::Receiver<bool>,
+}
+
+impl Service for Behaviour {
+    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+        match request.code {
+            code::GET_ROUTEINFO_BY_TOPIC => {
+                let header: RouteRequest<'_> = request.header().unwrap();
+                match self.routes.lock().get(header.topic) {
+                    Some(route) => request.success_body(fastjson::to_vec(route)).into(),
+                    None => request.failure(response::TOPIC_NOT_EXIST, "no such topic").into(),
+                }
+            }
+            code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
+                self.sends.lock().push(request.clone());
+                self.answer_send(connection, request)
+            }
+            _ => request.response(response::SUCCESS).into(),
+        }
+    }
+}
+
+impl Behaviour {
+    fn answer_send(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+        let stored = {
+            let header: SendMessageRequestV2<'_> = request.header().unwrap();
+            request.success(&SendMessageResponse {
+                msg_id: "7F00000100002A9F0000000000000000",
+                queue_id: header.queue_id,
+                queue_offset: 5,
+                transaction_id: None,
+                batch_uniq_id: None,
+                recall_handle: None,
+            })
+        };
+        match *self.answer.lock() {
+            Answer::Code(code) => Command { code, ..stored }.into(),
+            Answer::Silence => Reply::Later,
+            Answer::Hangup => {
+                connection.close();
+                Reply::Later
+            }
+            Answer::WhenReleased => {
+                let responder = Responder::new(connection, &request);
+                let mut released = self.released.clone();
+                tokio::spawn(async move {
+                    if released.wait_for(|released| *released).await.is_ok() {
+                        responder.send(stored);
+                    }
+                });
+                Reply::Later
+            }
+        }
+    }
+}
+
+/// A name server and brokers `a`, `b` and so on, each with four queues of every topic.
+pub struct Cluster {
+    name_server: Server,
+    brokers: Vec<(Server, Arc<Behaviour>)>,
+    routes: Arc<Mutex<HashMap<String, TopicRouteData>>>,
+    release: watch::Sender<bool>,
+}
+
+async fn serve(behaviour: Arc<Behaviour>) -> Server {
+    Server::bind("127.0.0.1:0", behaviour, ServerOptions::default()).await.unwrap()
+}
+
+impl Cluster {
+    /// A cluster that has the topic `T`; its brokers give these answers.
+    pub async fn start(answers: &[Answer]) -> Cluster {
+        let routes: Arc<Mutex<HashMap<String, TopicRouteData>>> = Arc::default();
+        let (release, released) = watch::channel(false);
+        let behaviour = |name: String, answer| {
+            Arc::new(Behaviour {
+                name,
+                answer: Mutex::new(answer),
+                sends: Mutex::default(),
+                routes: routes.clone(),
+                released: released.clone(),
+            })
+        };
+        let name_server = serve(behaviour(String::new(), Answer::Silence)).await;
+        let mut brokers = Vec::new();
+        for (index, answer) in answers.iter().enumerate() {
+            let broker = behaviour(char::from(b'a' + index as u8).to_string(), *answer);
+            brokers.push((serve(broker.clone()).await, broker));
+        }
+        let cluster = Cluster { name_server, brokers, routes, release };
+        cluster.add_topic("T", 4);
+        cluster
+    }
+
+    /// Gives every broker `queues` queues of a topic.
+    pub fn add_topic(&self, topic: &str, queues: i32) {
+        let mut route = TopicRouteData::default();
+        for (server, broker) in &self.brokers {
+            route.queue_datas.push(QueueData {
+                broker_name: broker.name.clone(),
+                read_queue_nums: queues,
+                write_queue_nums: queues,
+                perm: 7,
+                ..QueueData::default()
+            });
+            route.broker_datas.push(BrokerData {
+                broker_name: broker.name.clone(),
+                broker_addrs: [(0, server.address().to_string())].into(),
+                ..BrokerData::default()
+            });
+        }
+        self.routes.lock().insert(topic.to_string(), route);
+    }
+
+    pub fn remove_topic(&self, topic: &str) {
+        self.routes.lock().remove(topic);
+    }
+
+    pub fn address(&self) -> String {
+        self.name_server.address().to_string()
+    }
+
+    pub fn client(&self) -> ClientConfig {
+        ClientConfig { namesrv_addr: self.address(), ..ClientConfig::default() }
+    }
+
+    pub fn answer(&self, broker: usize, answer: Answer) {
+        *self.brokers[broker].1.answer.lock() = answer;
+    }
+
+    /// Lets [`Answer::WhenReleased`] go.
+    pub fn release(&self) {
+        self.release.send_replace(true);
+    }
+
+    /// The sends that a broker got.
+    pub fn sends(&self, broker: usize) -> Vec<Command> {
+        self.brokers[broker].1.sends.lock().clone()
+    }
+
+    /// How many sends each broker got.
+    pub fn counts(&self) -> Vec<usize> {
+        self.brokers.iter().map(|(_, broker)| broker.sends.lock().len()).collect()
+    }
+}
+
+/// Settings with which a test that fails does not take long.
+pub fn patient(millis: u64) -> ProducerConfig {
+    ProducerConfig { send_msg_timeout: millis, ..ProducerConfig::default() }
+}
