@@ -1,37 +1,63 @@
 #!/usr/bin/env bash
-# Feeds every decoder random bytes for so many seconds each (default 60), two decoders at a time. A crash
-# leaves its input in fuzz/artifacts, which is printed, and fails the run.
+# Feeds every decoder random bytes: fuzz/run.sh SECONDS_PER_TARGET [TARGET...]
+#
+# Two targets run at a time. Needs a nightly toolchain, a C++ compiler, and nothing else. Fails when
+# a target does, and prints the input that broke it; fuzz/target/<host>/debug/TARGET INPUT shows it
+# again. What one run finds out stays in fuzz/corpus for the next.
 set -euo pipefail
-cd "$(dirname "$0")"
-seconds=${1:-60}
 
-if ! rustc +nightly --version > /dev/null 2>&1; then
-    echo "fuzzing: a nightly Rust compiler is not installed"
-    mkdir -p ../target
-    echo "fuzzing: a nightly Rust compiler is not installed" >> ../target/skipped.txt
-    [ "${FERROMQ_REQUIRE_ALL:-}" != 1 ]
-    exit
+seconds=${1:?usage: fuzz/run.sh SECONDS_PER_TARGET [TARGET...]}
+shift
+cd "$(dirname "$0")"
+targets=("$@")
+if [ ${#targets[@]} -eq 0 ]; then
+    targets=(command headers bodies records properties compressed)
 fi
 
 host=$(rustc +nightly -vV | sed -n 's/^host: //p')
-# What cargo-fuzz sets, without having to install it.
-export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
--Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares -Zsanitizer=address -Ccodegen-units=1"
-cargo +nightly build --quiet --release --target "$host"
+if [ -z "$host" ]; then
+    echo "no nightly toolchain; rustup toolchain install nightly" >&2
+    exit 1
+fi
+# What cargo-fuzz sets: coverage for libFuzzer, and the address sanitizer. With --target they do not
+# reach build scripts.
+flags="--cfg fuzzing -Zsanitizer=address -Cpasses=sancov-module"
+for option in level=4 inline-8bit-counters pc-table trace-compares; do
+    flags+=" -Cllvm-args=-sanitizer-coverage-$option"
+done
+RUSTFLAGS=$flags cargo +nightly build --quiet --target "$host" --target-dir target
+programs=target/$host/debug
+"$programs/seeds" seeds
 
-mkdir -p artifacts
 fuzz() {
-    mkdir -p "corpus/$1"
-    if "target/$host/release/$1" "corpus/$1" -artifact_prefix="artifacts/$1-" -max_total_time="$seconds" \
-        -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 > "artifacts/$1.log" 2>&1; then
-        echo "fuzzed $1: $(sed -n 's/^stat::number_of_executed_units: *//p' "artifacts/$1.log") inputs"
+    local target=$1 log=artifacts/$1.log
+    mkdir -p "corpus/$target" "artifacts/$target"
+    rm -f "artifacts/$target"/*
+    if "$programs/$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
+        -print_final_stats=1 -artifact_prefix="artifacts/$target/" \
+        "corpus/$target" "seeds/$target" > "$log" 2>&1
+    then
+        echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, none breaks it"
     else
-        tail -n 40 "artifacts/$1.log"
-        echo "fuzzing $1 FAILED; the input is in fuzz/artifacts"
+        echo "$target: broken by $(find "$PWD/artifacts/$target" -type f | head -n 1)"
+        grep -v '^#' "$log" | tail -n 40
         return 1
     fi
 }
-export -f fuzz
-export host seconds
-printf '%s\n' frames headers bodies records batches expansion | xargs -P 2 -I TARGET bash -c 'fuzz TARGET'
+
+# Every `wait -n` takes the verdict of one of them, so there must be one for each.
+failed=0
+running=0
+for target in "${targets[@]}"; do
+    if [ "$running" -eq 2 ]; then
+        wait -n || failed=1
+        running=1
+    fi
+    fuzz "$target" &
+    running=$((running + 1))
+done
+while [ "$running" -gt 0 ]; do
+    wait -n || failed=1
+    running=$((running - 1))
+done
+exit $failed

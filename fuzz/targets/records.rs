@@ -1,35 +1,40 @@
-//! Stored messages, property strings, message ids.
+//! Stored records one after another, and the same bytes as the body of a batch.
 #![no_main]
 
 use bytes::Bytes;
-use ferromq_protocol::message_id::{offset_id, parse_offset_id};
-use ferromq_protocol::properties::Properties;
-use ferromq_protocol::record::{MAGIC_V1, MAGIC_V2, StoredMessage, records};
+use ferromq_protocol::batch;
+use ferromq_protocol::record::{RecordView, StoredMessage, records};
 use libfuzzer_sys::fuzz_target;
 
-fn check(bytes: Bytes) {
-    for record in records(&bytes).flatten() {
-        let _ = record.verify();
-        let _ = StoredMessage::decode(&bytes, &record);
+fuzz_target!(|data: &[u8]| {
+    let source = Bytes::copy_from_slice(data);
+    let mut length = 0;
+    for record in records(&source) {
+        let Ok(record) = record else { break };
+        length += record.bytes().len();
+        check_record(&source, &record);
+    }
+    assert!(length <= source.len());
+
+    let mut written = Vec::new();
+    for entry in batch::entries(data) {
+        let Ok(entry) = entry else { break };
+        batch::push(&mut written, entry);
+    }
+    let read = batch::entries(data).filter_map(Result::ok);
+    assert!(batch::entries(&written).map(Result::unwrap).eq(read));
+});
+
+fn check_record(source: &Bytes, record: &RecordView<'_>) {
+    let _ = record.verify();
+    if let Ok(message) = StoredMessage::decode(source, record) {
+        assert_eq!(message.topic, record.topic());
+        assert_eq!(message.body, record.body());
+        assert_eq!(message.born_host, record.born_host());
+        assert_eq!(message.store_host, record.store_host());
+        for (name, value) in message.properties.iter() {
+            assert_eq!(record.property(name), Some(value));
+        }
+        message.offset_id();
     }
 }
-
-fuzz_target!(|input: &[u8]| {
-    check(Bytes::copy_from_slice(input));
-    // With a size and a magic that fit, so that the rest is looked at.
-    if input.len() >= 8 {
-        for magic in [MAGIC_V1, MAGIC_V2] {
-            let mut bytes = input.to_vec();
-            bytes[..4].copy_from_slice(&(input.len() as u32).to_be_bytes());
-            bytes[4..8].copy_from_slice(&magic.to_be_bytes());
-            check(bytes.into());
-        }
-    }
-    if let Ok(text) = std::str::from_utf8(input) {
-        let properties = Properties::parse(text);
-        assert_eq!(Properties::parse(&properties.encode()), properties);
-        if let Some((host, offset)) = parse_offset_id(text) {
-            assert_eq!(parse_offset_id(&offset_id(host, offset)), Some((host, offset)));
-        }
-    }
-});
