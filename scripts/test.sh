@@ -32,6 +32,7 @@ step "format" cargo fmt --all --check
 step "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 step "build" cargo build --quiet --workspace --all-features
 step "unit and integration tests" cargo test --quiet --workspace --all-features --exclude ferromq-interop
+step "docs/configuration.md is current" diff -u docs/configuration.md <(scripts/configuration.sh)
 step "demo" scripts/demo.sh
 step "README" scripts/readme.sh
 step "examples" scripts/examples.sh
