@@ -1,0 +1,131 @@
+//! Clients while servers fail, and what is left of clients that have been closed.
+
+mod support;
+
+use ferromq::{ClientConfig, Message, Producer, ProducerConfig, PullConsumer, Server};
+use ferromq_broker::{Broker, BrokerConfig};
+use ferromq_namesrv::{NameServer, NamesrvConfig};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use support::{Seen, consumer, create_topic, group, producer, quick, send, until};
+
+async fn name_server(folder: &Path) -> NameServer {
+    let config = NamesrvConfig {
+        listen_port: 0,
+        bind_address: "127.0.0.1".into(),
+        kv_config_path: folder.join("kvConfig.json").display().to_string(),
+        config_store_path: folder.join("namesrv.properties").display().to_string(),
+        ..NamesrvConfig::default()
+    };
+    NameServer::start(config).await.unwrap()
+}
+
+async fn broker(folder: &Path, name_server: &str, port: u16) -> Broker {
+    let options = ferromq::ServerOptions::default();
+    let config = BrokerConfig {
+        namesrv_addr: name_server.to_string(),
+        listen_port: port.into(),
+        ..options.broker
+    };
+    let mut store = options.store;
+    store.store_path_root_dir = folder.display().to_string();
+    Broker::start(config, store).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_when_a_broker_restarts_under_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = name_server(folder.path()).await;
+    let address = names.address().to_string();
+    let first = broker(folder.path(), &address, 0).await;
+    let port = first.address().port();
+    let client = quick(ClientConfig { namesrv_addr: address.clone(), ..ClientConfig::default() });
+    create_topic(&client, "T", 4).await;
+    let seen = Seen::default();
+    let member = consumer(&client, group("G"), "T", &seen).await;
+    let (sender, done) = (producer(&client).await, Arc::new(AtomicBool::new(false)));
+    let load = {
+        let (sender, done) = (sender.clone(), done.clone());
+        tokio::spawn(async move {
+            let (mut taken, mut next) = (BTreeSet::new(), 0usize);
+            while !done.load(Ordering::Relaxed) {
+                if sender.send(Message::new("T", next.to_string())).await.is_ok() {
+                    taken.insert(next);
+                }
+                next += 1;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            taken
+        })
+    };
+    until("messages flow", || seen.len() > 50).await;
+    first.close().await;
+    let second = broker(folder.path(), &address, port).await;
+    let before = seen.len();
+    until("messages flow again", || seen.len() > before + 50).await;
+    done.store(true, Ordering::Relaxed);
+    let taken = load.await.unwrap();
+    until("all come", || {
+        let bodies: BTreeSet<usize> = seen.bodies().into_iter().collect();
+        taken.is_subset(&bodies)
+    })
+    .await;
+    member.close().await;
+    sender.close().await;
+    second.close().await;
+    names.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_carry_on_without_name_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let names = name_server(folder.path()).await;
+    let address = names.address().to_string();
+    let broker = broker(folder.path(), &address, 0).await;
+    let client = quick(ClientConfig { namesrv_addr: address, ..ClientConfig::default() });
+    create_topic(&client, "T", 4).await;
+    let seen = Seen::default();
+    let member = consumer(&client, group("G"), "T", &seen).await;
+    let producer = producer(&client).await;
+    send(&producer, "T", 0..10).await;
+    until("messages flow", || seen.len() == 10).await;
+    names.close().await;
+    send(&producer, "T", 10..50).await;
+    until("messages flow on", || seen.len() == 50).await;
+    assert_eq!(seen.bodies(), (0..50).collect::<Vec<_>>());
+    member.close().await;
+    producer.close().await;
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn a_closed_client_leaves_nothing_behind() {
+    let server = Server::start().await.unwrap();
+    let client = server.client();
+    create_topic(&client, "T", 2).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let cycle = async || {
+        let config = ProducerConfig::default();
+        let producer = Producer::start(client.clone(), config).await.unwrap();
+        producer.send(Message::new("T", "1")).await.unwrap();
+        let seen = Seen::default();
+        let member = consumer(&client, group("G"), "T", &seen).await;
+        let puller = PullConsumer::start(client.clone(), group("P")).await.unwrap();
+        puller.subscribe("T", "*").await.unwrap();
+        puller.close().await;
+        member.close().await;
+        producer.close().await;
+    };
+    cycle().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = tasks();
+    for _ in 0..200 {
+        cycle().await;
+    }
+    // Both ends of every connection are tasks of this runtime.
+    until("no task is left", || tasks() <= before).await;
+    server.close().await;
+}
