@@ -1,4 +1,5 @@
 //! Shares of queues against those that Apache's client computes, recorded as fixtures.
+#![allow(clippy::unwrap_used)]
 
 use ferromq_client::Allocation;
 use ferromq_model::MessageQueue;

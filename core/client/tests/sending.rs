@@ -1,4 +1,5 @@
 //! How a producer treats brokers that fail (protocol §7).
+#![allow(clippy::unwrap_used)]
 
 mod fake;
 

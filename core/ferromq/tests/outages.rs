@@ -1,4 +1,5 @@
 //! Clients while servers fail, and what is left of clients that have been closed.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

@@ -19,6 +19,22 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a group has committed that it handled all of the `count` messages of a topic.
+pub async fn all_committed(admin: &Admin, group: &str, topic: &str, count: i64) {
+    let start = Instant::now();
+    loop {
+        let stats = admin.consume_stats(group, Some(topic)).await.unwrap().offset_table.0;
+        let (sent, handled) = stats.values().fold((0, 0), |(sent, handled), queue| {
+            (sent + queue.broker_offset, handled + queue.consumer_offset)
+        });
+        if (sent, handled) == (count, count) {
+            return;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{handled} of {sent} committed");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Settings under which clients notice everything soon.
 pub fn quick(client: ClientConfig) -> ClientConfig {
     ClientConfig {
