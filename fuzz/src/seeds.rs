@@ -34,13 +34,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                 write(folder, target, &format!("{category}-{key}-{version}-{index}"), &bytes)?;
             }
         }
-        headers(folder, version)?;
+        properties(folder, version)?;
     }
     Ok(())
 }
 
-/// The fields of headers, as the target wants them.
-fn headers(folder: &Path, version: &str) -> Result<(), Box<dyn Error>> {
+/// The fields of headers as property strings.
+fn properties(folder: &Path, version: &str) -> Result<(), Box<dyn Error>> {
     let file = fs::read(format!("{GOLDEN}/frames-{version}.json"))?;
     let file: Value = serde_json::from_slice(&file)?;
     for (index, entry) in file["entries"].as_array().into_iter().flatten().enumerate() {
@@ -48,9 +48,7 @@ fn headers(folder: &Path, version: &str) -> Result<(), Box<dyn Error>> {
         let text: Vec<_> = pairs
             .map(|(name, value)| format!("{name}\u{1}{}", value.as_str().unwrap_or_default()))
             .collect();
-        let text = text.join("\u{2}");
-        write(folder, "headers", &format!("{version}-{index}"), text.as_bytes())?;
-        write(folder, "properties", &format!("{version}-{index}"), text.as_bytes())?;
+        write(folder, "properties", &format!("{version}-{index}"), text.join("\u{2}").as_bytes())?;
     }
     Ok(())
 }

@@ -9,11 +9,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-fn check<T: Serialize + DeserializeOwned>(text: &[u8]) {
+fn check<T: Serialize + DeserializeOwned + PartialEq>(text: &[u8]) {
     let Ok(body) = from_slice::<T>(text) else { return };
-    for written in [to_vec(&body), to_pretty(&body), to_standard_vec(&body)] {
-        if let Err(error) = from_slice::<T>(&written) {
-            panic!("{error}: {}", String::from_utf8_lossy(&written));
+    let compact = to_vec(&body);
+    // The last digit of a fraction may change on the way.
+    let fraction = |pair: &[u8]| pair[0].is_ascii_digit() && matches!(pair[1], b'.' | b'e');
+    let exact = !compact.windows(2).any(fraction);
+    for written in [compact, to_pretty(&body), to_standard_vec(&body)] {
+        match from_slice::<T>(&written) {
+            Ok(again) => assert!(again == body || !exact, "{}", String::from_utf8_lossy(&written)),
+            Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&written)),
         }
     }
 }

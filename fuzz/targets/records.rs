@@ -3,18 +3,20 @@
 
 use bytes::Bytes;
 use ferromq_protocol::batch;
-use ferromq_protocol::record::{RecordView, StoredMessage, records};
+use ferromq_protocol::record::{MAGIC_V1, MAGIC_V2, RecordView, StoredMessage, records};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    let source = Bytes::copy_from_slice(data);
-    let mut length = 0;
-    for record in records(&source) {
-        let Ok(record) = record else { break };
-        length += record.bytes().len();
-        check_record(&source, &record);
+    check_records(Bytes::copy_from_slice(data));
+    // With a size and a magic that fit, so that the rest is looked at.
+    if data.len() >= 8 {
+        for magic in [MAGIC_V1, MAGIC_V2] {
+            let mut record = data.to_vec();
+            record[..4].copy_from_slice(&(data.len() as u32).to_be_bytes());
+            record[4..8].copy_from_slice(&magic.to_be_bytes());
+            check_records(record.into());
+        }
     }
-    assert!(length <= source.len());
 
     let mut written = Vec::new();
     for entry in batch::entries(data) {
@@ -24,6 +26,16 @@ fuzz_target!(|data: &[u8]| {
     let read = batch::entries(data).filter_map(Result::ok);
     assert!(batch::entries(&written).map(Result::unwrap).eq(read));
 });
+
+fn check_records(source: Bytes) {
+    let mut length = 0;
+    for record in records(&source) {
+        let Ok(record) = record else { break };
+        length += record.bytes().len();
+        check_record(&source, &record);
+    }
+    assert!(length <= source.len());
+}
 
 fn check_record(source: &Bytes, record: &RecordView<'_>) {
     let _ = record.verify();
