@@ -20,6 +20,7 @@ use ferromq_protocol::record::{RecordView, StoredMessage, records};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// How long administration waits for a server.
@@ -29,6 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Admin {
     instance: Arc<Instance>,
+    closed: Arc<AtomicBool>,
 }
 
 impl Admin {
@@ -40,11 +42,14 @@ impl Admin {
         let seat = Instance::join(&config, None)?;
         let instance = seat.instance();
         instance.add_producer(names::CLIENT_INNER_PRODUCER_GROUP);
-        Ok(Admin { instance })
+        Ok(Admin { instance, closed: Arc::default() })
     }
 
-    /// Leaves.
+    /// Leaves. Closing twice, or two clones, does nothing more.
     pub async fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
         self.instance.remove_producer(names::CLIENT_INNER_PRODUCER_GROUP).await;
     }
 

@@ -3,7 +3,7 @@
 
 mod support;
 
-use ferromq::{ClientConfig, Message, Producer, ProducerConfig, PullConsumer, Server};
+use ferromq::{Admin, ClientConfig, Message, Producer, ProducerConfig, PullConsumer, Server};
 use ferromq_broker::{Broker, BrokerConfig};
 use ferromq_namesrv::{NameServer, NamesrvConfig};
 use std::collections::BTreeSet;
@@ -128,5 +128,39 @@ async fn a_closed_client_leaves_nothing_behind() {
     }
     // Both ends of every connection are tasks of this runtime.
     until("no task is left", || tasks() <= before).await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn closing_twice_does_not_close_what_others_use() {
+    let server = Server::start().await.unwrap();
+    let (one, other) = (Admin::new(server.client()).unwrap(), Admin::new(server.client()).unwrap());
+    one.close().await;
+    one.clone().close().await;
+    other.cluster_info().await.unwrap();
+    other.close().await;
+    assert!(other.cluster_info().await.is_err());
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_start_while_others_close_work() {
+    let server = Server::start().await.unwrap();
+    let client = server.client();
+    create_topic(&client, "T", 2).await;
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let client = client.clone();
+        workers.spawn(async move {
+            for _ in 0..50 {
+                let producer = producer(&client).await;
+                send(&producer, "T", 0..1).await;
+                producer.close().await;
+            }
+        });
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.unwrap();
+    }
     server.close().await;
 }
