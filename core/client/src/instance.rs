@@ -4,18 +4,21 @@
 //! of one group meet: brokers tell members of a group apart by their connections, so the second gets
 //! an instance of its own.
 
+mod from_broker;
+
 use crate::config::ClientConfig;
 use crate::error::{Error, ReadAnswer};
 use crate::route::{Route, may_be_created};
 use async_trait::Boxed;
 use ferromq_model::{names, perm};
-use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Responder, Service};
+use ferromq_net::{ConnectOptions, Connections};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{ConsumerData, HeartbeatData, ProducerData, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
 use ferromq_protocol::headers::{ConsumerGroupRequest, RouteRequest, UnregisterClientRequest};
 use ferromq_protocol::message_id::UniqueIds;
+use from_broker::FromBroker;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
@@ -554,48 +557,6 @@ fn nanos() -> u64 {
 fn sequence() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-/// Passes what brokers ask on to the consumer concerned.
-struct FromBroker(Weak<Instance>);
-
-impl FromBroker {
-    fn group_of(request: &Command) -> Option<&str> {
-        match request.code {
-            code::NOTIFY_CONSUMER_IDS_CHANGED
-            | code::GET_CONSUMER_RUNNING_INFO
-            | code::CONSUME_MESSAGE_DIRECTLY => request.fields.get("consumerGroup"),
-            code::RESET_CONSUMER_CLIENT_OFFSET | code::GET_CONSUMER_STATUS_FROM_CLIENT => {
-                request.fields.get("group")
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Service for FromBroker {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
-        let Some(group) = FromBroker::group_of(&request) else {
-            let remark = format!(" request type {} not supported", request.code);
-            return request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark).into();
-        };
-        let consumer = self.0.upgrade().and_then(|instance| instance.consumer(group));
-        let Some(consumer) = consumer else {
-            let remark = format!("no consumer of group {group} is here");
-            return request.failure(response::SYSTEM_ERROR, remark).into();
-        };
-        if request.code == code::NOTIFY_CONSUMER_IDS_CHANGED {
-            consumer.rebalance();
-            return Reply::Later;
-        }
-        let responder = Responder::new(connection, &request);
-        tokio::spawn(async move {
-            if let Some(answer) = consumer.asked(request).await {
-                responder.send(answer);
-            }
-        });
-        Reply::Later
-    }
 }
 
 /// The members of a group, sorted; `None` when the broker knows nobody.
