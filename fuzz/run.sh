@@ -42,7 +42,8 @@ fuzz() {
         echo "$target: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs, none breaks it"
     else
         echo "$target: broken by $(find "$PWD/artifacts/$target" -type f | head -n 1)"
-        grep -v '^#' "$log" | tail -n 40
+        grep -A 3 -m 1 -E 'panicked at|ERROR: ' "$log" || tail -n 40 "$log"
+        echo "$target: all of it is in $PWD/$log"
         return 1
     fi
 }
