@@ -1,4 +1,6 @@
 //! Connections over real sockets.
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used)]
 
 use bytes::{Bytes, BytesMut};
 use ferromq_net::*;

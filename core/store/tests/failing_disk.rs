@@ -1,4 +1,6 @@
 //! The store on a disk that fails.
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used)]
 
 use ferromq_protocol::record::NewRecord;
 use ferromq_store::*;
