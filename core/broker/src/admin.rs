@@ -63,6 +63,7 @@ fn way(code: i32) -> Option<Way> {
         code::GET_PRODUCER_CONNECTION_LIST => Aside(clients::producers),
         code::GET_ALL_PRODUCER_INFO => Aside(clients::all_producers),
         code::GET_ALL_CONSUMER_OFFSET => Aside(offsets::all),
+        code::GET_ALL_DELAY_OFFSET => Aside(offsets::all_delays),
         code::QUERY_CORRECTION_OFFSET => Aside(offsets::correction),
         code::CLONE_GROUP_OFFSET => Aside(offsets::clone_group),
         code::SEARCH_OFFSET_BY_TIMESTAMP => Aside(queues::search),

@@ -8,6 +8,7 @@ use ferromq_model::names;
 use ferromq_protocol::code::response;
 use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Records that are in the log, and that nobody has been told about yet.
 #[must_use]
@@ -29,9 +30,14 @@ pub(crate) fn append(
     let Some(queue) = broker.store.queue(topic, queue_id) else {
         return Err(Failure::system(format!("topic[{topic}] has no queue {queue_id}")));
     };
-    let appended =
-        broker.store.append(&queue, &mut records).map_err(|error| failure(broker, error))?;
-    broker.stats.put(topic, records.len() as i64, records.byte_length() as i64, now_ms());
+    let start = now_ms();
+    let appended = broker.store.append(&queue, &mut records).map_err(|error| {
+        broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
+        failure(broker, error)
+    })?;
+    let now = now_ms();
+    broker.stats.broker().put_took(now - start);
+    broker.stats.put(topic, records.len() as i64, records.byte_length() as i64, now);
     Ok(Stored { appended, next_offset: appended.queue_offset + records.len() as i64 })
 }
 

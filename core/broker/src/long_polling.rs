@@ -76,6 +76,21 @@ impl LongPolling {
         }
     }
 
+    /// The topic is gone: whoever waits for its messages need not.
+    pub(crate) fn topic_deleted(&self, broker: &Arc<Inner>, topic: &str) {
+        let gone: Vec<(u64, HeldPull)> = {
+            let mut waiting = self.waiting.lock();
+            let queues = waiting.queues.remove(topic).unwrap_or_default();
+            let gone: Vec<_> = queues.into_values().flatten().collect();
+            for (number, pull) in &gone {
+                waiting.deadlines.remove(&(pull.deadline(), *number));
+            }
+            self.count.fetch_sub(gone.len(), Ordering::SeqCst);
+            gone
+        };
+        gone.into_iter().for_each(|(_, pull)| pull.finish(broker));
+    }
+
     fn forget(&self, waiting: &mut Waiting, topic: &str, queue_id: i32, gone: &[(u64, HeldPull)]) {
         for (number, pull) in gone {
             waiting.deadlines.remove(&(pull.deadline(), *number));

@@ -6,8 +6,9 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use ferromq_model::{flags, names, perm};
 use ferromq_net::{Connection, Reply, Responder};
-use ferromq_protocol::body::TopicConfig;
+use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::header::HeaderError;
 use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::NewRecord;
@@ -29,14 +30,37 @@ pub(crate) fn handle(
     connection: &Arc<Connection>,
     request: &Command,
 ) -> Reply {
+    match send(broker, connection, request) {
+        Ok(Sent::Stored(response)) => finished(broker, response).into(),
+        Ok(Sent::Waits) => Reply::Later,
+        Ok(Sent::NeedsTopic) => {
+            create_aside(broker, connection, request.clone());
+            Reply::Later
+        }
+        Err(failure) => finished(broker, respond(request, Err(failure))).into(),
+    }
+}
+
+fn finished(broker: &Inner, mut response: Command) -> Command {
     let config = broker.config.load();
-    let mut reply = match send(broker, connection, request) {
-        Ok(Sent::Stored(response)) => response,
-        Ok(Sent::Waits) => return Reply::Later,
-        Err(failure) => respond(request, Err(failure)),
-    };
-    add_region(&mut reply, &config.region_id, config.trace_on);
-    reply.into()
+    add_region(&mut response, &config.region_id, config.trace_on);
+    response
+}
+
+/// Handles the first message of a topic on a thread that may wait for the disk: the topic must
+/// outlive whatever is acknowledged to be in it.
+fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) {
+    let (broker, connection) = (broker.clone(), connection.clone());
+    let responder = Responder::new(&connection, &request);
+    tokio::task::spawn_blocking(move || {
+        let answer = match create(&broker, &request) {
+            Ok(()) => handle(&broker, &connection, &request),
+            Err(failure) => finished(&broker, respond(&request, Err(failure))).into(),
+        };
+        if let Reply::Now(response) = answer {
+            responder.send(response);
+        }
+    });
 }
 
 /// Clients dereference these fields even of a failure.
@@ -45,10 +69,14 @@ fn add_region(response: &mut Command, region: &str, trace_on: bool) {
     response.fields.push(key::TRACE_ON, if trace_on { "true" } else { "false" });
 }
 
+// Nearly every send is answered at once, and a box for each would cost an allocation a message.
+#[allow(clippy::large_enum_variant)]
 enum Sent {
     Stored(Command),
     /// A responder answers when the disk has it.
     Waits,
+    /// Nothing was stored: the topic has to be created first.
+    NeedsTopic,
 }
 
 fn send(
@@ -56,22 +84,17 @@ fn send(
     connection: &Arc<Connection>,
     request: &Command,
 ) -> Result<Sent, Failure> {
-    let header: SendMessageRequest<'_> = match request.code {
-        code::SEND_MESSAGE => request.header()?,
-        _ => request.header::<SendMessageRequestV2<'_>>()?.into(),
+    let header = header_of(request)?;
+    let Some(topic) = accept(broker, &header, connection.peer())? else {
+        return Ok(Sent::NeedsTopic);
     };
-    let topic = accept(broker, &header, connection.peer())?;
-    let queue_id = match header.queue_id {
-        0.. => header.queue_id,
-        _ => random_queue(&topic),
+    let dead_letters = match header.batch {
+        Some(true) => None,
+        _ => dead_letters(broker, &header)?,
     };
-    let given = header.properties.unwrap_or_default();
-    let mut message = Message::new(broker, &topic.topic_name, queue_id, given)?;
+    let mut message = Message::new(broker, &header, &topic, dead_letters)?;
     if header.batch == Some(true) {
         return store_batch(broker, connection, request, &header, &message);
-    }
-    if names::group_of_retry_topic(&topic.topic_name).is_some() {
-        divert_to_dead_letters(broker, &header, &mut message)?;
     }
     if request.body.len() > broker.store.config().max_message_size as usize {
         return Err(too_large(broker));
@@ -85,18 +108,25 @@ fn send(
     let reply = SendReply {
         opaque: request.response(response::SUCCESS),
         queue_id: message.queue_id,
-        unique_key: Some(message.unique_key.clone()),
+        unique_key: Some(std::mem::take(&mut message.unique_key)),
         lengths: Vec::new(),
     };
     store(broker, connection, request, &message, records, reply)
 }
 
-/// Checks a send and finds or creates its topic.
+fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
+    match request.code {
+        code::SEND_MESSAGE => request.header(),
+        _ => Ok(request.header::<SendMessageRequestV2<'_>>()?.into()),
+    }
+}
+
+/// Checks a send and finds its topic; `None` when that has to be created, or to be saved, first.
 fn accept(
     broker: &Inner,
     header: &SendMessageRequest<'_>,
     peer: SocketAddr,
-) -> Result<Arc<TopicConfig>, Failure> {
+) -> Result<Option<Arc<TopicConfig>>, Failure> {
     let config = broker.config.load();
     let start = config.start_accept_send_request_time_stamp;
     if start > 0 && now_ms() < start {
@@ -109,55 +139,58 @@ fn accept(
         let remark = format!("the broker[{}] sending message is forbidden", config.broker_ip1);
         return Err(Failure::new(response::NO_PERMISSION, remark));
     }
-    let topic = match known {
-        Some(topic) => topic,
-        None => create(broker, &config, header)?,
-    };
     if names::is_send_forbidden(name) {
         let remark = format!("Sending message to topic[{name}] is forbidden.");
         return Err(Failure::new(response::NO_PERMISSION, remark));
     }
+    let Some(topic) = known.filter(|_| !broker.topics.is_unsaved(name)) else {
+        return Ok(None);
+    };
     if header.queue_id >= topic.queue_count() {
         return Err(Failure::parameter(format!(
             "request queueId[{}] is illegal, topic[{name}] readQueueNums={} writeQueueNums={} Producer: {peer}",
             header.queue_id, topic.read_queue_nums, topic.write_queue_nums
         )));
     }
-    Ok(topic)
+    Ok(Some(topic))
 }
 
-fn create(
-    broker: &Inner,
-    config: &crate::config::BrokerConfig,
-    header: &SendMessageRequest<'_>,
-) -> Result<Arc<TopicConfig>, Failure> {
+/// Creates the topic that a message names, and saves it. Blocks on the disk.
+fn create(broker: &Inner, request: &Command) -> Result<(), Failure> {
+    let header = header_of(request)?;
     let name = header.topic;
     names::check_topic(name)?;
-    let unit = header.unit_mode == Some(true);
-    if name.starts_with(names::RETRY_PREFIX) {
+    broker.topics.expect_save(name);
+    let created = create_in_memory(broker, &header);
+    if created.is_ok() {
+        broker.topics.save()?;
+    }
+    broker.topics.saved(name);
+    created
+}
+
+fn create_in_memory(broker: &Inner, header: &SendMessageRequest<'_>) -> Result<(), Failure> {
+    let (name, unit) = (header.topic, header.unit_mode == Some(true));
+    if let Some(group) = names::group_of_retry_topic(name) {
+        // Before the topic: what is refused leaves no topic behind.
+        match header.batch {
+            Some(true) => return Err(batch_to_retry_topic(name)),
+            _ => drop(settings_of(broker, group)?),
+        }
         let sys_flag = if unit { flags::topic::UNIT_SUBSCRIPTION } else { 0 };
-        return Ok(broker.topics.get_or_create_for_group(
-            name,
-            1,
-            perm::READ_WRITE,
-            false,
-            sys_flag,
-        ));
+        broker.topics.get_or_create_for_group(name, 1, perm::READ_WRITE, false, sys_flag);
+        return Ok(());
     }
     let sys_flag = if unit { flags::topic::UNIT } else { 0 };
-    broker
-        .topics
-        .get_or_create(
-            config,
-            name,
-            header.default_topic,
-            header.default_topic_queue_nums,
-            sys_flag,
-        )
-        .ok_or_else(|| {
+    let queues = header.default_topic_queue_nums;
+    let config = broker.config.load();
+    match broker.topics.get_or_create(&config, name, header.default_topic, queues, sys_flag) {
+        Some(_) => Ok(()),
+        None => {
             let remark = format!("topic[{name}] not exist, apply first please!{FAQ}");
-            Failure::new(response::TOPIC_NOT_EXIST, remark)
-        })
+            Err(Failure::new(response::TOPIC_NOT_EXIST, remark))
+        }
+    }
 }
 
 fn random_queue(topic: &TopicConfig) -> i32 {
@@ -177,10 +210,17 @@ struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    fn new(broker: &Inner, topic: &'a str, queue_id: i32, given: &str) -> Result<Self, Failure> {
+    fn new(
+        broker: &Inner,
+        header: &SendMessageRequest<'_>,
+        topic: &'a TopicConfig,
+        dead_letters: Option<String>,
+    ) -> Result<Self, Failure> {
         let config = broker.config.load();
-        let found = Found::in_text(given);
-        if found.half {
+        let given = header.properties.unwrap_or_default();
+        let mut found = Found::in_text(given);
+        let retried = header.reconsume_times.unwrap_or(0) > 0 && found.delay > 0;
+        if found.half && !retried {
             let remark = format!(
                 "the broker[{}] sending transaction message is forbidden",
                 config.broker_ip1
@@ -192,9 +232,22 @@ impl<'a> Message<'a> {
                 "accurate timer message is not enabled, timerWheelEnable is false",
             ));
         }
+        if header.sys_flag & flags::message::INNER_BATCH != 0 {
+            return Err(too_large(broker));
+        }
+        let (topic, queue_id) = match (dead_letters, header.queue_id) {
+            (Some(dead_letters), _) => {
+                // A message that is given up is not delayed any more.
+                found.reserved |= found.delay > 0;
+                found.delay = 0;
+                (Cow::Owned(dead_letters), 0)
+            }
+            (None, 0..) => (Cow::Borrowed(topic.topic_name.as_str()), header.queue_id),
+            (None, _) => (Cow::Borrowed(topic.topic_name.as_str()), random_queue(topic)),
+        };
         let unique_key = found.unique_key.map_or_else(|| broker.ids.next(), str::to_string);
         let mut message = Message {
-            topic: Cow::Borrowed(topic),
+            topic,
             queue_id,
             tags: TagsCode::Hash(tags::tags_code(found.tags)),
             wait: found.wait,
@@ -206,6 +259,9 @@ impl<'a> Message<'a> {
             let mut own = Properties::parse(given);
             for name in [key::MSG_REGION, key::TRACE_ON, key::CLUSTER, key::POP_CK] {
                 own.remove(name);
+            }
+            if found.delay <= 0 {
+                own.remove(key::DELAY);
             }
             message.properties = own.encode();
         } else {
@@ -284,7 +340,9 @@ fn base_record<'a>(
         topic: &message.topic,
         queue_id: message.queue_id,
         flag: header.flag,
-        sys_flag: header.sys_flag,
+        // Only the broker itself stores what a transaction hides: recovery enters no such record in
+        // its queue.
+        sys_flag: header.sys_flag & !flags::message::TRANSACTION_MASK,
         born_timestamp: header.born_timestamp,
         born_host: connection.peer(),
         store_host: broker.store_host,
@@ -295,29 +353,34 @@ fn base_record<'a>(
     }
 }
 
-/// A retry message that failed too often goes to the group's dead letter topic.
-fn divert_to_dead_letters(
-    broker: &Inner,
-    header: &SendMessageRequest<'_>,
-    message: &mut Message<'_>,
-) -> Result<(), Failure> {
-    let Some(group) = names::group_of_retry_topic(header.topic) else { return Ok(()) };
-    let settings = broker.groups.get_or_create(&broker.config.load(), group).ok_or_else(|| {
+fn settings_of(broker: &Inner, group: &str) -> Result<Arc<SubscriptionGroupConfig>, Failure> {
+    broker.groups.get_or_create(&broker.config.load(), group).ok_or_else(|| {
         let remark = format!("subscription group not exist, {group} {FAQ}");
         Failure::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark)
-    })?;
+    })
+}
+
+/// The group's dead letter topic, when this is a retry message that failed too often.
+fn dead_letters(
+    broker: &Inner,
+    header: &SendMessageRequest<'_>,
+) -> Result<Option<String>, Failure> {
+    let Some(group) = names::group_of_retry_topic(header.topic) else { return Ok(None) };
+    let settings = settings_of(broker, group)?;
     let max = header.max_reconsume_times.unwrap_or(settings.retry_max_times);
     let times = header.reconsume_times.unwrap_or(0);
-    if times > 0 && (times > max || broker.locks.any(group, now_ms())) {
-        let topic = names::dlq_topic(group);
-        broker.topics.get_or_create_for_group(&topic, 1, perm::READ_WRITE, false, 0);
-        broker.stats.dlq(group, &topic, now_ms());
-        message.topic = Cow::Owned(topic);
-        message.queue_id = 0;
-        message.tags =
-            TagsCode::Hash(tags::tags_code(properties::find(&message.properties, key::TAGS)));
+    if times <= 0 || (times <= max && !broker.locks.any(group, now_ms())) {
+        return Ok(None);
     }
-    Ok(())
+    let topic = names::dlq_topic(group);
+    broker.topics.get_or_create_for_group(&topic, 1, perm::READ_WRITE, false, 0);
+    broker.stats.dlq(group, &topic, now_ms());
+    Ok(Some(topic))
+}
+
+fn batch_to_retry_topic(topic: &str) -> Failure {
+    let remark = format!("batch request does not support retry group {topic}");
+    Failure::new(response::MESSAGE_ILLEGAL, remark)
 }
 
 fn store_batch(
@@ -333,7 +396,7 @@ fn store_batch(
         return Err(illegal(format!("message topic length too long {}", topic.len())));
     }
     if topic.starts_with(names::RETRY_PREFIX) {
-        return Err(illegal(format!("batch request does not support retry group {topic}")));
+        return Err(batch_to_retry_topic(topic));
     }
     if message.topic != topic {
         return Err(illegal("a batch cannot be delayed".to_string()));
@@ -345,6 +408,9 @@ fn store_batch(
     let mut lengths = Vec::new();
     for entry in batch::entries(&request.body) {
         let entry = entry.map_err(|error| illegal(error.to_string()))?;
+        if entry.properties.len() > properties::MAX_LENGTH {
+            return Err(too_large(broker));
+        }
         let tag = properties::find(entry.properties, key::TAGS);
         let record = NewRecord {
             flag: entry.flag,

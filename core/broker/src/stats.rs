@@ -96,6 +96,21 @@ impl BrokerStats {
         }
     }
 
+    /// Within how many ms this part of the messages were stored, as far as the ranges tell.
+    pub fn put_latency(&self, part: f64) -> f64 {
+        let counts: Vec<i64> =
+            self.put_times.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let wanted = (counts.iter().sum::<i64>() as f64 * part).ceil() as i64;
+        let mut seen = 0;
+        for ((end, _), count) in PUT_TIMES.iter().zip(&counts) {
+            seen += count;
+            if seen >= wanted {
+                return (*end).min(self.put_time_max.load(Ordering::Relaxed)) as f64;
+            }
+        }
+        0.0
+    }
+
     /// How often storing a message took how long, as the tools show it.
     pub fn put_times(&self) -> String {
         let names = PUT_TIMES.iter().zip(&self.put_times);

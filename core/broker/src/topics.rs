@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -81,6 +82,9 @@ pub struct TopicTable {
     pending: Mutex<Pending>,
     announce: Notify,
     told: Condvar,
+    /// Topics that messages created and the file does not have yet, and how many.
+    unsaved: Mutex<HashSet<String>>,
+    unsaved_count: AtomicUsize,
 }
 
 impl TopicTable {
@@ -107,6 +111,8 @@ impl TopicTable {
             pending: Mutex::default(),
             announce: Notify::new(),
             told: Condvar::new(),
+            unsaved: Mutex::default(),
+            unsaved_count: AtomicUsize::new(0),
         };
         for topic in own {
             // The file wins: an administrator may have changed a topic that the broker made. Only
@@ -403,6 +409,26 @@ impl TopicTable {
     /// Waits for a change that is not on disk.
     pub async fn until_changed(&self) {
         self.file.until_changed().await;
+    }
+
+    /// A message is about to create the topic: until [`saved`](Self::saved), nobody may
+    /// acknowledge messages in it.
+    pub(crate) fn expect_save(&self, topic: &str) {
+        let mut unsaved = self.unsaved.lock();
+        unsaved.insert(topic.to_string());
+        self.unsaved_count.store(unsaved.len(), Ordering::Release);
+    }
+
+    /// The topic is on disk, or was not created.
+    pub(crate) fn saved(&self, topic: &str) {
+        let mut unsaved = self.unsaved.lock();
+        unsaved.remove(topic);
+        self.unsaved_count.store(unsaved.len(), Ordering::Release);
+    }
+
+    /// Whether the topic was created by a message and is not on disk yet.
+    pub(crate) fn is_unsaved(&self, topic: &str) -> bool {
+        self.unsaved_count.load(Ordering::Acquire) > 0 && self.unsaved.lock().contains(topic)
     }
 
     /// Writes changes to disk, if there are any. Blocks.

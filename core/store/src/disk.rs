@@ -22,6 +22,27 @@ pub struct DirEntry {
     pub modified: SystemTime,
 }
 
+/// How much a file system holds, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// All of it.
+    pub total: u64,
+    /// What is taken.
+    pub used: u64,
+    /// What can still be taken; less than the rest where some is kept for the system.
+    pub available: u64,
+}
+
+impl Space {
+    /// The used part, from 0 to 1, rounded up to a whole percent as the reference does.
+    pub fn used_ratio(&self) -> f64 {
+        match self.used + self.available {
+            0 => 0.0,
+            all => (100.0 * self.used as f64 / all as f64).ceil() / 100.0,
+        }
+    }
+}
+
 /// Where the store's files are.
 pub trait Disk: Send + Sync + 'static {
     /// Creates a log segment of `length` zero bytes whose space is reserved: writing to it later
@@ -59,8 +80,8 @@ pub trait Disk: Send + Sync + 'static {
     /// The entries of a directory by name; none when it does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// The used part of the file system at `path`, from 0 to 1.
-    fn used_ratio(&self, path: &Path) -> io::Result<f64>;
+    /// How much the file system at `path` holds.
+    fn space(&self, path: &Path) -> io::Result<Space>;
 }
 
 /// A file of fixed size that is written once, front to back. What is published never changes, and

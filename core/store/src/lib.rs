@@ -36,7 +36,7 @@ pub mod tables;
 
 pub use commit_log::{NewRecords, TagsCode};
 pub use config::StoreConfig;
-pub use disk::{DirEntry, Disk, RandomFile, Segment, Words};
+pub use disk::{DirEntry, Disk, RandomFile, Segment, Space, Words};
 pub use error::{AppendError, FlushOutcome, StoreError};
 pub use flusher::FlushCallback;
 pub use os_disk::OsDisk;

@@ -1,6 +1,6 @@
 //! The real disk.
 
-use crate::disk::{DirEntry, Disk, RandomFile, Segment, Words};
+use crate::disk::{DirEntry, Disk, RandomFile, Segment, Space, Words};
 use crate::mapped::{MappedSegment, MappedWords};
 use rustix::fs::FallocateFlags;
 use std::fs::{self, File, OpenOptions};
@@ -144,12 +144,13 @@ impl Disk for OsDisk {
         Ok(list)
     }
 
-    fn used_ratio(&self, path: &Path) -> io::Result<f64> {
+    fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
-        let used = stat.f_blocks.saturating_sub(stat.f_bfree) as f64;
-        let all = used + stat.f_bavail as f64;
-        // Rounded up to a whole percent, as the reference does.
-        Ok(if all > 0.0 { (100.0 * used / all).ceil() / 100.0 } else { 0.0 })
+        Ok(Space {
+            total: stat.f_blocks * stat.f_frsize,
+            used: stat.f_blocks.saturating_sub(stat.f_bfree) * stat.f_frsize,
+            available: stat.f_bavail * stat.f_frsize,
+        })
     }
 }
 

@@ -72,7 +72,8 @@ fn local_hour() -> i8 {
 pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, StoreError> {
     let config = &inner.config;
     let root = config.commit_log_directory();
-    let used = 100.0 * inner.disk.used_ratio(&root).map_err(StoreError::file("examine", &root))?;
+    let used =
+        100.0 * inner.disk.space(&root).map_err(StoreError::file("examine", &root))?.used_ratio();
     inner.health.set_disk_full(used > config.disk_space_warning_level_ratio as f64);
     let by_force =
         config.clean_file_forcibly_enable && used > config.disk_space_clean_forcibly_ratio as f64;

@@ -363,7 +363,13 @@ impl Store {
 
     /// The used part of the disk, from 0 to 1; -1 when it is unknown.
     pub fn disk_used(&self) -> f64 {
-        self.inner.disk.used_ratio(&self.inner.root).unwrap_or(-1.0)
+        self.inner.disk.space(&self.inner.root).map_or(-1.0, |space| space.used_ratio())
+    }
+
+    /// How many bytes the disk has, and how many of them are free; 0 when it is unknown.
+    pub fn disk_space(&self) -> (u64, u64) {
+        let space = self.inner.disk.space(&self.inner.root);
+        space.map_or((0, 0), |space| (space.total, space.available))
     }
 
     /// Why messages are refused at present, if they are.

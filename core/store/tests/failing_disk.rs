@@ -96,8 +96,8 @@ impl Disk for FailingDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         self.real.list(path)
     }
-    fn used_ratio(&self, path: &Path) -> io::Result<f64> {
-        self.real.used_ratio(path)
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.real.space(path)
     }
 }
 

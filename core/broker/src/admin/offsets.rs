@@ -61,6 +61,11 @@ pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
     }
 }
 
+/// GET_ALL_DELAY_OFFSET: how far each delay level has got; what a slave copies.
+pub(super) fn all_delays(broker: &Arc<Inner>, request: &Command) -> Answer {
+    Ok(request.success_body(fastjson::to_vec(&broker.delay.snapshot())))
+}
+
 /// GET_ALL_CONSUMER_OFFSET: what a slave copies.
 pub(super) fn all(broker: &Arc<Inner>, request: &Command) -> Answer {
     let table = broker.offsets.snapshot();

@@ -4,6 +4,7 @@ use crate::answer::{Answer, Failure};
 use crate::clock::now_ms;
 use crate::inner::Inner;
 use crate::stats::{DayTotals, triple};
+use ferromq_model::names;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::KvTable;
 use ferromq_protocol::code::response;
@@ -32,6 +33,7 @@ pub(super) fn info(broker: &Arc<Inner>, request: &Command) -> Answer {
     let mut table = BTreeMap::new();
     of_broker(broker, now, &mut table);
     of_log(broker, &mut table);
+    of_delays(broker, &mut table);
     of_traffic(broker, now, &mut table);
     for pool in ["send", "pull", "litePull", "query", "ack"] {
         for figure in ["Size", "Capacity", "HeadWaitTimeMills"] {
@@ -79,6 +81,28 @@ fn of_log(broker: &Inner, table: &mut Figures) {
     put(table, "dispatchMaxBuffer", 0);
     put(table, "pageCacheLockTimeMills", 0);
     put(table, "earliestMessageTimeStamp", store.earliest_store_time());
+    let log = store.config().commit_log_directory();
+    put(table, &format!("commitLogDiskRatio_{}", log.display()), store.disk_used());
+    let (total, free) = store.disk_space();
+    let capacity = format!("Total : {}, Free : {}.", human_readable(total), human_readable(free));
+    put(table, "commitLogDirCapacity", capacity);
+}
+
+fn of_delays(broker: &Inner, table: &mut Figures) {
+    for (level, offset) in broker.delay.snapshot().offset_table {
+        let end = broker.log().max_offset(names::SCHEDULE_TOPIC, level - 1).unwrap_or(offset);
+        put(table, &format!("scheduleMessageOffset_{level}"), format!("{offset},{end}"));
+    }
+}
+
+fn human_readable(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut size, mut unit) = (bytes as f64, 0);
+    while size >= 1024.0 && unit + 1 < UNITS.len() {
+        size /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{size:.1} {}", UNITS[unit]) }
 }
 
 fn of_traffic(broker: &Inner, now: i64, table: &mut Figures) {
@@ -99,6 +123,8 @@ fn of_traffic(broker: &Inner, now: i64, table: &mut Figures) {
     put(table, "putMessageEntireTimeMax", stats.put_time_max.load(Ordering::Relaxed));
     put(table, "getMessageEntireTimeMax", stats.get_time_max.load(Ordering::Relaxed));
     put(table, "putMessageDistributeTime", stats.put_times());
+    put(table, "putLatency99", stats.put_latency(0.99));
+    put(table, "putLatency999", stats.put_latency(0.999));
     for (name, totals) in
         [("Put", broker.stats.put_totals(now)), ("Get", broker.stats.get_totals(now))]
     {

@@ -129,6 +129,7 @@ pub(super) fn delete(broker: &Arc<Inner>, request: &Command) -> Answer {
             broker.stats.remove_topic(topic);
         }
         broker.store.remove_topic(topic)?;
+        broker.long_polling.topic_deleted(broker, topic);
     }
     broker.topics.save()?;
     broker.offsets.save()?;
