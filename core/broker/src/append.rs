@@ -77,6 +77,10 @@ fn arrived(broker: &Arc<Inner>, topic: &str, queue_id: i32, next_offset: i64) {
 fn failure(broker: &Inner, error: AppendError) -> Failure {
     match error {
         AppendError::TooLarge { .. } => too_large(broker),
+        AppendError::Busy { .. } => Failure::new(
+            response::SYSTEM_BUSY,
+            "[PC_SYNCHRONIZED]broker busy, start flow control for a while",
+        ),
         AppendError::NoSegment(reason) => {
             tracing::error!(reason, "message not stored");
             Failure::system("create mapped file failed, server is busy or broken.")

@@ -13,10 +13,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a blank record at a segment's end takes at least.
 const BLANK: usize = 8;
+
+/// How long an append waits for others: until the next segment is there, that is, as nothing else
+/// takes long. Then senders are better told to come back than kept waiting.
+pub(crate) const BUSY: Duration = Duration::from_millis(200);
+pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_millis() as u64 };
 
 /// A segment and where it begins.
 #[derive(Clone)]
@@ -218,7 +223,7 @@ impl CommitLog {
             let limit = self.size as usize - BLANK;
             return Err(AppendError::TooLarge { length, limit });
         }
-        let mut writer = self.writer.lock();
+        let mut writer = self.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
         let (base, file) = self.room_for(&mut writer, length)?;
         let (start, timestamp) = (writer.position, now_ms());
         let mut at = 0;

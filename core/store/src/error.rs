@@ -81,6 +81,12 @@ pub enum AppendError {
     /// No segment to write to could be made.
     #[error("no commit log segment could be created: {0}")]
     NoSegment(String),
+    /// Others have held the log for so long that this message was not stored.
+    #[error("the commit log was busy for {millis} ms; send again")]
+    Busy {
+        /// How long was waited, in ms.
+        millis: u64,
+    },
     /// The store accepts no messages.
     #[error("the store accepts no messages: {0}")]
     NotWritable(String),

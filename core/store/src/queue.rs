@@ -8,10 +8,11 @@
 use crate::disk::{Disk, RandomFile};
 use crate::error::StoreError;
 use crate::segment_files;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const ENTRY: u64 = 20;
 /// The size that marks an entry which stands for no message.
@@ -133,8 +134,22 @@ impl Queue {
     }
 
     /// The state, found in the files when the queue is used for the first time.
-    pub(crate) fn state(&self) -> Result<parking_lot::MappedMutexGuard<'_, State>, StoreError> {
-        let mut state = self.state.lock();
+    pub(crate) fn state(&self) -> Result<MappedMutexGuard<'_, State>, StoreError> {
+        self.loaded(self.state.lock())
+    }
+
+    /// As [`state`](Self::state), but gives up after a while: `None`.
+    pub(crate) fn state_within(
+        &self,
+        patience: Duration,
+    ) -> Result<Option<MappedMutexGuard<'_, State>>, StoreError> {
+        self.state.try_lock_for(patience).map(|state| self.loaded(state)).transpose()
+    }
+
+    fn loaded<'a>(
+        &self,
+        mut state: MutexGuard<'a, Option<State>>,
+    ) -> Result<MappedMutexGuard<'a, State>, StoreError> {
         if state.is_none() {
             *state = Some(self.load()?);
         }

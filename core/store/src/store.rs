@@ -1,6 +1,6 @@
 use crate::background::{Background, Bell, IndexProgress};
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{CommitLog, NewRecords, Step};
+use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step};
 use crate::config::StoreConfig;
 use crate::disk::Disk;
 use crate::error::{AppendError, StoreError};
@@ -185,8 +185,9 @@ impl Store {
         if let Some(part) = records.parts.iter().find(|part| part.length > limit) {
             return Err(AppendError::TooLarge { length: part.length, limit });
         }
-        let mut state =
-            queue.state().map_err(|error| AppendError::NotWritable(error.to_string()))?;
+        let state = queue.state_within(BUSY);
+        let state = state.map_err(|error| AppendError::NotWritable(error.to_string()))?;
+        let mut state = state.ok_or(BUSY_ERROR)?;
         let queue_offset = state.end();
         let placed = self.inner.log.append(records, queue_offset)?;
         let (mut at, mut first_tags) = (placed.start, None);

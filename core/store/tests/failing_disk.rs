@@ -7,9 +7,9 @@ use ferromq_store::*;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// What fails at present.
@@ -17,6 +17,8 @@ use std::time::Duration;
 struct Faults {
     sync: AtomicBool,
     create: AtomicBool,
+    /// Held while no segment may be made.
+    slow: Mutex<()>,
 }
 
 /// The real disk, until it is told to fail.
@@ -62,6 +64,7 @@ impl Segment for FailingSegment {
 impl Disk for FailingDisk {
     fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
         fails(&self.faults.create)?;
+        drop(self.faults.slow.lock());
         let real = self.real.create_segment(path, length)?;
         Ok(Box::new(FailingSegment { real, faults: self.faults.clone() }))
     }
@@ -193,4 +196,28 @@ fn a_disk_that_is_full_from_the_start_is_told_at_once() {
     faults.create.store(true, Ordering::SeqCst);
     let error = open(directory.path(), "ASYNC_FLUSH", &faults).err().unwrap().to_string();
     assert!(error.contains("commitlog"), "{error}");
+}
+
+#[test]
+fn a_slow_disk_makes_senders_come_back_instead_of_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let store = Arc::new(open(directory.path(), "ASYNC_FLUSH", &faults).unwrap());
+    let slow = faults.slow.lock().unwrap();
+    let (failed, failures) = mpsc::channel();
+    let fill = || {
+        let (store, failed) = (store.clone(), failed.clone());
+        // More than the first segment holds, so one of the two waits for the second.
+        std::thread::spawn(move || {
+            let failure = (0..100).find_map(|_| put(&store, &[7; 1000]).err());
+            failure.into_iter().for_each(|failure| _ = failed.send(failure));
+        })
+    };
+    let threads = [fill(), fill()];
+    let busy = failures.recv_timeout(Duration::from_secs(4)).unwrap();
+    assert!(matches!(busy, AppendError::Busy { .. }), "{busy}");
+    drop(slow);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(failures.try_recv().is_err(), "whoever waited for the segment got it");
+    assert!(put(&store, b"again").is_ok());
 }
