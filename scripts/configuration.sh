@@ -14,6 +14,7 @@ TEXT
 for part in namesrv broker store; do
     echo "## $part"
     echo
-    target/debug/ferromq settings "$part"
+    # Defaults that depend on the machine are shown for nobody's in particular.
+    env -u NAMESRV_ADDR -u ROCKETMQ_HOME HOME='~' target/debug/ferromq settings "$part"
     echo
 done
