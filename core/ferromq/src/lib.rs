@@ -39,3 +39,8 @@ pub use ferromq_model::MessageQueue;
 pub use ferromq_model::config::ConfigTable;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerError, ServerOptions};
+
+/// Compiles and runs the Rust of the README.
+#[cfg(all(doctest, feature = "server"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
