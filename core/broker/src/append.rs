@@ -50,14 +50,15 @@ pub(crate) fn announce(
     stored: &Stored,
     flushed: Option<Flushed>,
 ) {
-    let next_offset = stored.next_offset;
+    let place =
+        Place { queue_id, next_offset: stored.next_offset, tags_code: stored.appended.tags_code };
     if !broker.store.sync_flush() {
-        return arrived(broker, topic, queue_id, next_offset);
+        return arrived(broker, topic, place);
     }
     let (waker, topic) = (broker.clone(), topic.to_string());
     let callback = move |outcome| {
         if outcome == FlushOutcome::Flushed {
-            arrived(&waker, &topic, queue_id, next_offset);
+            arrived(&waker, &topic, place);
         }
         if let Some(flushed) = flushed {
             flushed(outcome);
@@ -66,12 +67,20 @@ pub(crate) fn announce(
     broker.store.when_flushed(stored.appended.end, Box::new(callback));
 }
 
+#[derive(Clone, Copy)]
+struct Place {
+    queue_id: i32,
+    next_offset: i64,
+    tags_code: i64,
+}
+
 /// Messages up to `next_offset` can be read now.
-fn arrived(broker: &Arc<Inner>, topic: &str, queue_id: i32, next_offset: i64) {
+fn arrived(broker: &Arc<Inner>, topic: &str, place: Place) {
     if topic == names::SCHEDULE_TOPIC {
-        broker.delay.arrived();
+        // There, the tags code is the time at which the message falls due.
+        broker.delay.arrived(place.tags_code);
     }
-    broker.long_polling.arrived(broker, topic, queue_id, next_offset);
+    broker.long_polling.arrived(broker, topic, place.queue_id, place.next_offset);
 }
 
 fn failure(broker: &Inner, error: AppendError) -> Failure {

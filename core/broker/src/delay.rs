@@ -18,11 +18,14 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 /// How many messages of a level are delivered before other levels get their turn.
 const BATCH: usize = 64;
+/// How long to let messages gather before looking at what arrived: none is due that soon.
+const GATHER: Duration = Duration::from_millis(10);
 /// How long to wait after a message could not be delivered.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -30,12 +33,21 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 pub(crate) struct DelayProgress {
     offsets: Mutex<BTreeMap<i32, i64>>,
     version: Mutex<DataVersion>,
+    /// The version advances every so many deliveries.
+    version_step: i64,
+    deliveries: AtomicI64,
     file: TableFile,
+    /// When (ms) the task that delivers looks again by itself; `i64::MAX` while it looks.
+    next_look: AtomicI64,
     arrived: Notify,
 }
 
 impl DelayProgress {
-    pub(crate) fn load(folder: &Path, store: &Store) -> Result<Self, StoreError> {
+    pub(crate) fn load(
+        folder: &Path,
+        store: &Store,
+        version_step: i64,
+    ) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("delayOffset.json"));
         let table: DelayOffsetTable = file.load()?;
         let mut offsets = BTreeMap::new();
@@ -50,14 +62,20 @@ impl DelayProgress {
         Ok(DelayProgress {
             offsets: Mutex::new(offsets),
             version: Mutex::new(table.data_version),
+            version_step: version_step.max(1),
+            deliveries: AtomicI64::new(0),
             file,
+            next_look: AtomicI64::new(i64::MAX),
             arrived: Notify::new(),
         })
     }
 
-    /// A message to be delayed was stored.
-    pub(crate) fn arrived(&self) {
-        self.arrived.notify_one();
+    /// A message was stored that falls due at `due` (ms). Most wait behind others of their level,
+    /// for which the task comes by anyway.
+    pub(crate) fn arrived(&self, due: i64) {
+        if due < self.next_look.load(Ordering::SeqCst) {
+            self.arrived.notify_one();
+        }
     }
 
     pub(crate) fn save(&self) -> Result<(), StoreError> {
@@ -78,7 +96,9 @@ impl DelayProgress {
 
     fn advance(&self, level: i32, offset: i64) {
         self.offsets.lock().insert(level, offset);
-        self.version.lock().advance(now_ms());
+        if (self.deliveries.fetch_add(1, Ordering::Relaxed) + 1) % self.version_step == 0 {
+            self.version.lock().advance(now_ms());
+        }
         self.file.changed();
     }
 }
@@ -86,6 +106,9 @@ impl DelayProgress {
 /// Delivers messages as they fall due.
 pub(crate) async fn run(broker: Arc<Inner>) {
     loop {
+        // Whatever arrives from now on may have been overlooked, until it is known when to look
+        // again.
+        broker.delay.next_look.store(i64::MAX, Ordering::SeqCst);
         let worker = broker.clone();
         let next = tokio::task::spawn_blocking(move || deliver_due(&worker)).await;
         let pause = match next {
@@ -99,6 +122,10 @@ pub(crate) async fn run(broker: Arc<Inner>) {
                 Some(PAUSE_AFTER_FAILURE)
             }
         };
+        if let Some(pause) = pause {
+            let next_look = now_ms() + pause.as_millis() as i64;
+            broker.delay.next_look.store(next_look, Ordering::SeqCst);
+        }
         tokio::select! {
             () = async {
                 match pause {
@@ -106,7 +133,7 @@ pub(crate) async fn run(broker: Arc<Inner>) {
                     None => std::future::pending().await,
                 }
             } => {}
-            () = broker.delay.arrived.notified() => {}
+            () = broker.delay.arrived.notified() => tokio::time::sleep(GATHER).await,
         }
     }
 }
@@ -144,9 +171,10 @@ fn deliver_level(broker: &Arc<Inner>, level: i32) -> Result<Head, StoreError> {
     let entries = store.entries(&queue, offset, BATCH)?;
     let longest = store.delay_ms(level);
     for entry in &entries {
-        // A clock that was set back must not keep messages for longer than their delay.
-        let wait = (entry.tags_code - now_ms()).min(longest);
-        if entry.is_message() && wait > 0 {
+        let wait = entry.tags_code - now_ms();
+        // More than the level's whole delay can only be left when the clock was set back or the
+        // delay was shortened: then the message is due now, as with RocketMQ's brokers.
+        if entry.is_message() && wait > 0 && wait <= longest {
             return Ok(Head::In(wait));
         }
         if !deliver(broker, entry) {
@@ -200,5 +228,68 @@ fn deliver(broker: &Arc<Inner>, entry: &Entry) -> bool {
             tracing::error!(topic, remark = %failure.remark, "a delayed message was not delivered");
             false
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestBroker, broker};
+
+    /// Stores a message that falls due at `due` in a level.
+    fn store_due(broker: &TestBroker, level: i32, due: i64) {
+        let mut properties = String::new();
+        for (name, value) in [(key::REAL_TOPIC, "T"), (key::REAL_QUEUE_ID, "0")] {
+            ferromq_protocol::properties::append(&mut properties, name, value);
+        }
+        let record = NewRecord {
+            topic: names::SCHEDULE_TOPIC,
+            queue_id: level - 1,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            born_host: broker.store_host,
+            store_host: broker.store_host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: b"x",
+            properties: &properties,
+        };
+        let tags = TagsCode::DeliverAfter(due - now_ms());
+        let records = NewRecords::one(&record, tags);
+        let stored = append(broker, names::SCHEDULE_TOPIC, level - 1, records);
+        let stored = stored.map_err(|failure| failure.remark).expect("stored");
+        announce(&broker.broker, names::SCHEDULE_TOPIC, level - 1, &stored, None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_delays_nothing() {
+        let broker = broker();
+        store_due(&broker, 1, now_ms() + 900);
+        let left = deliver_due(&broker.broker).unwrap().expect("something waits");
+        assert!(left <= Duration::from_millis(900), "{left:?}");
+        assert_eq!(broker.log().max_offset("T", 0).unwrap(), 0);
+        // As if it had been stored by a clock that was an hour ahead.
+        store_due(&broker, 2, now_ms() + 3_600_000);
+        deliver_due(&broker.broker).unwrap();
+        assert_eq!(broker.log().max_offset("T", 0).unwrap(), 1);
+        assert_eq!(broker.delay.snapshot().offset_table[&2], 1);
+    }
+
+    #[test]
+    fn only_what_falls_due_earlier_wakes_the_task() {
+        let broker = broker();
+        let woken = || {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let notified = std::pin::pin!(broker.delay.arrived.notified());
+            notified.poll(&mut context).is_ready()
+        };
+        store_due(&broker, 3, now_ms() + 10_000);
+        assert!(woken(), "nobody knows when to look again");
+        broker.delay.next_look.store(now_ms() + 5000, Ordering::SeqCst);
+        store_due(&broker, 3, now_ms() + 10_000);
+        assert!(!woken());
+        store_due(&broker, 1, now_ms() + 1000);
+        assert!(woken());
     }
 }

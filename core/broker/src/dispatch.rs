@@ -25,6 +25,7 @@ impl Service for MainPort {
 
     fn closed(&self, connection: &Arc<Connection>) {
         self.0.clients.closed(connection);
+        self.0.long_polling.closed(connection.id());
     }
 }
 

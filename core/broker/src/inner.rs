@@ -70,7 +70,7 @@ impl Inner {
             topics: TopicTable::load(&tables, &config, levels)?,
             groups: GroupTable::load(&tables)?,
             offsets: ConsumerOffsets::load(&tables, config.consumer_offset_update_version_step)?,
-            delay: DelayProgress::load(&tables, &store)?,
+            delay: DelayProgress::load(&tables, &store, config.delay_offset_update_version_step)?,
             stats: Stats::new(&config.broker_cluster_name, now_ms()),
             config: ArcSwap::from_pointee(config),
             config_version: Mutex::default(),

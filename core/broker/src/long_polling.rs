@@ -3,7 +3,7 @@
 use crate::inner::Inner;
 use crate::pull::HeldPull;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -12,41 +12,121 @@ use tokio::sync::Notify;
 /// How exactly deadlines are kept.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The pulls by their numbers, and where each is found by what may end its wait.
 #[derive(Default)]
 struct Waiting {
-    /// By topic, queue and the pull's own number.
-    queues: HashMap<String, HashMap<i32, Vec<(u64, HeldPull)>>>,
-    deadlines: BTreeMap<(Instant, u64), (String, i32)>,
+    pulls: HashMap<u64, HeldPull>,
+    queues: HashMap<String, HashMap<i32, HashSet<u64>>>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    connections: HashMap<u64, HashSet<u64>>,
+}
+
+impl Waiting {
+    fn put(&mut self, number: u64, pull: HeldPull) {
+        match self.queues.get_mut(pull.topic()) {
+            Some(queues) => queues.entry(pull.queue_id()).or_default().insert(number),
+            None => self
+                .queues
+                .entry(pull.topic().to_string())
+                .or_default()
+                .entry(pull.queue_id())
+                .or_default()
+                .insert(number),
+        };
+        self.deadlines.insert((pull.deadline(), number));
+        self.connections.entry(pull.connection().id()).or_default().insert(number);
+        self.pulls.insert(number, pull);
+    }
+
+    fn take(&mut self, number: u64) -> Option<HeldPull> {
+        let pull = self.pulls.remove(&number)?;
+        self.deadlines.remove(&(pull.deadline(), number));
+        let connection = pull.connection().id();
+        if let Some(numbers) = self.connections.get_mut(&connection) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.connections.remove(&connection);
+            }
+        }
+        if let Some(queues) = self.queues.get_mut(pull.topic()) {
+            if let Some(numbers) = queues.get_mut(&pull.queue_id()) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    queues.remove(&pull.queue_id());
+                }
+            }
+            if queues.is_empty() {
+                self.queues.remove(pull.topic());
+            }
+        }
+        Some(pull)
+    }
+
+    /// The pulls of a queue that wait for something before `next_offset`.
+    fn waking(&self, topic: &str, queue_id: i32, next_offset: i64) -> Vec<u64> {
+        let queues = self.queues.get(topic);
+        let numbers = queues.and_then(|queues| queues.get(&queue_id));
+        let waits =
+            |number: &u64| self.pulls.get(number).is_some_and(|pull| pull.offset() < next_offset);
+        numbers.into_iter().flatten().copied().filter(waits).collect()
+    }
 }
 
 /// Every pull that waits.
 #[derive(Default)]
 pub(crate) struct LongPolling {
     waiting: Mutex<Waiting>,
+    /// How many there are: without any, nobody takes the lock.
     count: AtomicUsize,
     next: AtomicU64,
     first: Notify,
 }
 
 impl LongPolling {
-    /// Holds a pull until a message arrives or `deadline`.
-    pub(crate) fn hold(&self, broker: &Arc<Inner>, pull: HeldPull, deadline: Instant) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let (topic, queue_id, offset) = (pull.topic().to_string(), pull.queue_id(), pull.offset());
-        {
-            let mut waiting = self.waiting.lock();
-            waiting.deadlines.insert((deadline, number), (topic.clone(), queue_id));
-            let queues = waiting.queues.entry(topic.clone()).or_default();
-            queues.entry(queue_id).or_default().push((number, pull));
-            if self.count.fetch_add(1, Ordering::SeqCst) == 0 {
-                self.first.notify_one();
+    /// How many pulls wait.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
+    }
+
+    /// Holds a pull until a message arrives, its time is up, or its connection ends.
+    pub(crate) fn hold(&self, broker: &Arc<Inner>, mut pull: HeldPull) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let place = (pull.place(), pull.offset(), pull.connection().clone());
+            let ((topic, queue_id), offset, connection) = place;
+            self.put(number, pull);
+            // A connection that ended, or a message that arrived, between the read and now found
+            // nobody to tell.
+            if !connection.is_open() {
+                self.take(|_| vec![number]);
+                return;
+            }
+            if broker.log().max_offset(&topic, queue_id).unwrap_or(0) <= offset {
+                return;
+            }
+            // Whoever else has taken it by now sees to it.
+            let Some(taken) = self.take(|_| vec![number]).pop() else { return };
+            match taken.retry(broker) {
+                Some(again) => pull = again,
+                None => return,
             }
         }
-        // A message that arrived between the read and now woke nobody.
-        let end = broker.log().max_offset(&topic, queue_id).unwrap_or(0);
-        if end > offset {
-            self.arrived(broker, &topic, queue_id, end);
+    }
+
+    fn put(&self, number: u64, pull: HeldPull) {
+        let mut waiting = self.waiting.lock();
+        waiting.put(number, pull);
+        if self.count.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.first.notify_one();
         }
+    }
+
+    fn take(&self, choose: impl FnOnce(&Waiting) -> Vec<u64>) -> Vec<HeldPull> {
+        let mut waiting = self.waiting.lock();
+        let numbers = choose(&waiting);
+        let taken: Vec<_> = numbers.into_iter().filter_map(|number| waiting.take(number)).collect();
+        self.count.fetch_sub(taken.len(), Ordering::SeqCst);
+        taken
     }
 
     /// Messages up to `next_offset` can be read.
@@ -57,85 +137,51 @@ impl LongPolling {
         queue_id: i32,
         next_offset: i64,
     ) {
-        if self.count.load(Ordering::SeqCst) == 0 {
+        if self.count() == 0 {
             return;
         }
-        let woken = {
-            let mut waiting = self.waiting.lock();
-            let queues = waiting.queues.get_mut(topic);
-            let Some(held) = queues.and_then(|queues| queues.get_mut(&queue_id)) else { return };
-            let woken: Vec<_> =
-                held.extract_if(.., |(_, pull)| pull.offset() < next_offset).collect();
-            self.forget(&mut waiting, topic, queue_id, &woken);
-            woken
-        };
-        for (_, pull) in woken {
-            if let Some((pull, deadline)) = pull.retry(broker) {
-                self.hold(broker, pull, deadline);
+        for pull in self.take(|waiting| waiting.waking(topic, queue_id, next_offset)) {
+            if let Some(again) = pull.retry(broker) {
+                self.hold(broker, again);
             }
         }
     }
 
     /// The topic is gone: whoever waits for its messages need not.
     pub(crate) fn topic_deleted(&self, broker: &Arc<Inner>, topic: &str) {
-        let gone: Vec<(u64, HeldPull)> = {
-            let mut waiting = self.waiting.lock();
-            let queues = waiting.queues.remove(topic).unwrap_or_default();
-            let gone: Vec<_> = queues.into_values().flatten().collect();
-            for (number, pull) in &gone {
-                waiting.deadlines.remove(&(pull.deadline(), *number));
-            }
-            self.count.fetch_sub(gone.len(), Ordering::SeqCst);
-            gone
+        let of_topic = |waiting: &Waiting| {
+            let queues = waiting.queues.get(topic).into_iter().flat_map(HashMap::values);
+            queues.flatten().copied().collect()
         };
-        gone.into_iter().for_each(|(_, pull)| pull.finish(broker));
+        self.take(of_topic).into_iter().for_each(|pull| pull.finish(broker));
     }
 
-    fn forget(&self, waiting: &mut Waiting, topic: &str, queue_id: i32, gone: &[(u64, HeldPull)]) {
-        for (number, pull) in gone {
-            waiting.deadlines.remove(&(pull.deadline(), *number));
+    /// The connection has ended: nobody reads its answers.
+    pub(crate) fn closed(&self, connection: u64) {
+        if self.count() == 0 {
+            return;
         }
-        self.count.fetch_sub(gone.len(), Ordering::SeqCst);
-        if let Some(queues) = waiting.queues.get_mut(topic) {
-            if queues.get(&queue_id).is_some_and(Vec::is_empty) {
-                queues.remove(&queue_id);
-            }
-            if queues.is_empty() {
-                waiting.queues.remove(topic);
-            }
-        }
+        let of_connection = |waiting: &Waiting| {
+            let numbers = waiting.connections.get(&connection);
+            numbers.into_iter().flatten().copied().collect()
+        };
+        drop(self.take(of_connection));
     }
 
     /// Answers every pull with what there is, for the end of the broker.
     pub(crate) fn answer_all(&self, broker: &Arc<Inner>) {
-        self.expire(broker, None);
+        let all = self.take(|waiting| waiting.pulls.keys().copied().collect());
+        all.into_iter().for_each(|pull| pull.finish(broker));
     }
 
-    /// Answers every pull whose time is up; all of them if `now` is `None`.
-    fn expire(&self, broker: &Arc<Inner>, now: Option<Instant>) {
-        loop {
-            let expired = {
-                let mut waiting = self.waiting.lock();
-                let Some(((deadline, number), place)) = waiting.deadlines.pop_first() else {
-                    return;
-                };
-                if now.is_some_and(|now| deadline > now) {
-                    waiting.deadlines.insert((deadline, number), place);
-                    return;
-                }
-                let (topic, queue_id) = place;
-                let queues = waiting.queues.get_mut(&topic);
-                let held = queues.and_then(|queues| queues.get_mut(&queue_id));
-                let at = held.and_then(|held| {
-                    let at = held.iter().position(|(other, _)| *other == number)?;
-                    Some(held.swap_remove(at))
-                });
-                let gone: Vec<_> = at.into_iter().collect();
-                self.forget(&mut waiting, &topic, queue_id, &gone);
-                gone
-            };
-            expired.into_iter().for_each(|(_, pull)| pull.finish(broker));
-        }
+    /// Answers every pull whose time is up.
+    fn expire(&self, broker: &Arc<Inner>, now: Instant) {
+        let due = |waiting: &Waiting| {
+            let deadlines = waiting.deadlines.iter();
+            let due = deadlines.take_while(|(deadline, _)| *deadline <= now);
+            due.map(|(_, number)| *number).collect()
+        };
+        self.take(due).into_iter().for_each(|pull| pull.finish(broker));
     }
 }
 
@@ -143,10 +189,71 @@ impl LongPolling {
 pub(crate) async fn run(broker: Arc<Inner>) {
     let polling = &broker.long_polling;
     loop {
-        if polling.count.load(Ordering::SeqCst) == 0 {
+        if polling.count() == 0 {
             polling.first.notified().await;
         }
         tokio::time::sleep(TICK).await;
-        polling.expire(&broker, Some(Instant::now()));
+        polling.expire(&broker, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dispatch::MainPort;
+    use crate::testing::{Pair, broker};
+    use ferromq_model::flags::pull::{SUBSCRIPTION, SUSPEND};
+    use ferromq_net::{Reply, Service};
+    use ferromq_protocol::Command;
+    use ferromq_protocol::code::request;
+    use ferromq_protocol::headers::PullMessageRequest;
+
+    fn waits(topic: &str, queue_id: i32) -> Command {
+        let header = PullMessageRequest {
+            consumer_group: "G",
+            topic,
+            queue_id,
+            queue_offset: 0,
+            max_msg_nums: 32,
+            sys_flag: SUBSCRIPTION | SUSPEND,
+            commit_offset: 0,
+            suspend_timeout_millis: 600_000,
+            subscription: Some("*"),
+            sub_version: 0,
+            expression_type: None,
+            max_msg_bytes: None,
+            request_source: None,
+            broker_name: None,
+        };
+        Command::request_with(request::PULL_MESSAGE, &header)
+    }
+
+    #[tokio::test]
+    async fn a_connection_takes_its_pulls_along_when_it_ends() {
+        let broker = broker();
+        broker.topic("T", 2);
+        let port = MainPort(broker.broker.clone());
+        let (one, two) = (Pair::new().await, Pair::new().await);
+        for (pair, queue) in [(&one, 0), (&one, 1), (&two, 0)] {
+            let reply = port.handle(&pair.connection, waits("T", queue));
+            assert!(matches!(reply, Reply::Later));
+        }
+        assert_eq!(broker.long_polling.count(), 3);
+        port.closed(&one.connection);
+        assert_eq!(broker.long_polling.count(), 1);
+        port.closed(&two.connection);
+        let waiting = broker.long_polling.waiting.lock();
+        assert!(waiting.pulls.is_empty() && waiting.deadlines.is_empty());
+        assert!(waiting.queues.is_empty() && waiting.connections.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pull_of_a_connection_that_has_ended_does_not_wait() {
+        let broker = broker();
+        broker.topic("T", 1);
+        let pair = Pair::new().await;
+        pair.connection.close();
+        let port = MainPort(broker.broker.clone());
+        assert!(matches!(port.handle(&pair.connection, waits("T", 0)), Reply::Later));
+        assert_eq!(broker.long_polling.count(), 0);
     }
 }

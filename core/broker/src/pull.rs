@@ -67,8 +67,7 @@ fn pull(
             subscription,
             deadline: Instant::now() + Duration::from_millis(millis.clamp(0, 3_600_000) as u64),
         };
-        let deadline = held.deadline;
-        broker.long_polling.hold(broker, held, deadline);
+        broker.long_polling.hold(broker, held);
         return Ok(Reply::Later);
     }
     let template = request.response(code);
@@ -286,6 +285,15 @@ impl HeldPull {
         self.queue_id
     }
 
+    /// The queue that it waits for.
+    pub(crate) fn place(&self) -> (Box<str>, i32) {
+        (self.topic.clone(), self.queue_id)
+    }
+
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.responder.connection()
+    }
+
     pub(crate) fn offset(&self) -> i64 {
         self.offset
     }
@@ -300,15 +308,14 @@ impl HeldPull {
 
     /// Answers if there are messages now; otherwise it goes on waiting, behind those that do not
     /// pass its filter.
-    pub(crate) fn retry(mut self, broker: &Arc<Inner>) -> Option<(HeldPull, Instant)> {
-        if !self.responder.connection().is_open() {
+    pub(crate) fn retry(mut self, broker: &Arc<Inner>) -> Option<HeldPull> {
+        if !self.connection().is_open() {
             return None;
         }
         match self.read(broker) {
             Ok(result) if result.status == ReadStatus::NoMatchedMessage => {
                 self.offset = result.next_offset;
-                let deadline = self.deadline;
-                Some((self, deadline))
+                Some(self)
             }
             read => {
                 self.answer(broker, read);

@@ -2,14 +2,12 @@
 
 use crate::house::*;
 use ferromq_broker::BrokerConfig;
-use ferromq_model::flags;
 use ferromq_namesrv::{NameServer, NamesrvConfig};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{ConsumerIdList, MessageModel, TopicConfig, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
 use ferromq_protocol::headers::*;
-use std::sync::Arc;
 use std::time::Duration;
 
 async fn members(client: &Client, group: &str) -> Vec<String> {
@@ -206,27 +204,5 @@ async fn a_client_that_does_not_read_is_not_read_from() {
     let mut frame = vec![0; u32::from_be_bytes(length) as usize];
     slow.read_exact(&mut frame).await.unwrap();
     assert!(frame.len() > 240_000);
-    house.close().await;
-}
-
-#[tokio::test]
-async fn pulls_of_a_closed_connection_wait_no_longer() {
-    let house = House::open().await;
-    house.create_topic("T", 1, 6).await;
-    let gone = Arc::new(house.another_client());
-    gone.connection().await.send(pull_command(&waiting(pull("G", "T", 0, 0), 600_000))).unwrap();
-    let header = PullMessageRequest {
-        sys_flag: flags::pull::SUBSCRIPTION | flags::pull::SUSPEND,
-        ..waiting(pull("G", "T", 0, 0), 600_000)
-    };
-    let connection = gone.connection().await;
-    let waits = tokio::spawn(async move {
-        let request = pull_command(&header);
-        connection.invoke(request, PATIENCE).await.is_err()
-    });
-    gone.pull(pull("G", "T", 0, 0)).await;
-    gone.close();
-    assert!(waits.await.unwrap());
-    house.send("T", 0, "x").await;
     house.close().await;
 }
