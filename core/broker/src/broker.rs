@@ -3,7 +3,7 @@ use crate::dispatch::{FastPort, MainPort};
 use crate::inner::Inner;
 use crate::{delay, housekeeping, long_polling, registration};
 use ferromq_net::{Limits, Listener, NetError, Server, ServerOptions};
-use ferromq_store::{StoreConfig, StoreError};
+use ferromq_store::{Disk, OsDisk, StoreConfig, StoreError};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +47,15 @@ impl Broker {
     /// # Errors
     /// A port in use, or a data directory that cannot be used: see [`BrokerError`].
     pub async fn start(config: BrokerConfig, store: StoreConfig) -> Result<Broker, BrokerError> {
+        Broker::start_on(Arc::new(OsDisk), config, store).await
+    }
+
+    /// As [`start`](Self::start), on another disk.
+    pub(crate) async fn start_on(
+        disk: Arc<dyn Disk>,
+        config: BrokerConfig,
+        store: StoreConfig,
+    ) -> Result<Broker, BrokerError> {
         if store.broker_role == "SLAVE" || config.broker_id != 0 {
             return Err(BrokerError::Unsupported {
                 setting: format!("brokerRole={}, brokerId={}", store.broker_role, config.broker_id),
@@ -64,7 +73,7 @@ impl Broker {
             _ => None,
         };
         let address = main.address();
-        let open = move || Inner::open(config, store, address.port());
+        let open = move || Inner::open(disk, config, store, address.port());
         let inner = match tokio::task::spawn_blocking(open).await {
             Ok(inner) => Arc::new(inner?),
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),

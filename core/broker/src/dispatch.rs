@@ -1,7 +1,7 @@
 //! From a request's code to its handler.
 
 use crate::inner::Inner;
-use crate::{admin, pull, query, send, send_back};
+use crate::{admin, pull, query, send, send_back, waiting_room};
 use ferromq_net::{Connection, Reply, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request as code;
@@ -42,9 +42,11 @@ impl Service for FastPort {
 fn handle(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) -> Reply {
     match request.code {
         code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
-            send::handle(broker, connection, &request)
+            waiting_room::handle(broker, connection, request, send::handle)
         }
-        code::CONSUMER_SEND_MSG_BACK => send_back::handle(broker, connection, &request),
+        code::CONSUMER_SEND_MSG_BACK => {
+            waiting_room::handle(broker, connection, request, send_back::handle)
+        }
         code::QUERY_MESSAGE => query::by_key(broker, connection, request),
         code::VIEW_MESSAGE_BY_ID => query::by_id(broker, connection, request),
         _ => admin::handle(broker, connection, request),

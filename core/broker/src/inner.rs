@@ -11,11 +11,12 @@ use crate::long_polling::LongPolling;
 use crate::offsets::ConsumerOffsets;
 use crate::stats::Stats;
 use crate::topics::TopicTable;
+use crate::waiting_room::WaitingRoom;
 use arc_swap::ArcSwap;
 use ferromq_net::{ConnectOptions, Connections, NoRequests};
 use ferromq_protocol::body::DataVersion;
 use ferromq_protocol::message_id::UniqueIds;
-use ferromq_store::{Store, StoreConfig, StoreError};
+use ferromq_store::{Disk, Store, StoreConfig, StoreError};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) stats: Stats,
     pub(crate) long_polling: LongPolling,
     pub(crate) delay: DelayProgress,
+    /// Sends that wait for room in the log.
+    pub(crate) waiting_room: WaitingRoom,
     /// Connections to name servers.
     pub(crate) name_servers: Connections,
     /// Ids for messages that come without one.
@@ -57,13 +60,14 @@ impl Inner {
     /// Reads the tables and opens the store. `config` must be complete; `port` is the one that is
     /// listened on.
     pub(crate) fn open(
+        disk: Arc<dyn Disk>,
         config: BrokerConfig,
         store: StoreConfig,
         port: u16,
     ) -> Result<Inner, StoreError> {
         let tables = store.root().join("config");
         let levels = store.delay_levels().len() as i32;
-        let store = Arc::new(Store::open(store)?);
+        let store = Arc::new(Store::open_on(disk, store)?);
         let store_host = store_host(&config.broker_ip1, port);
         let seed = now_ms() as u32 ^ u32::from(port).rotate_left(16);
         Ok(Inner {
@@ -78,6 +82,7 @@ impl Inner {
             clients: Clients::new(),
             locks: QueueLocks::new(),
             long_polling: LongPolling::default(),
+            waiting_room: WaitingRoom::default(),
             name_servers: Connections::new(Arc::new(NoRequests), ConnectOptions::default()),
             ids: UniqueIds::new(store_host.ip(), std::process::id(), seed),
             tellings: watch::Sender::new(0),

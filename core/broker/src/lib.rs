@@ -24,6 +24,7 @@ mod send_back;
 pub mod stats;
 mod tables;
 pub mod topics;
+mod waiting_room;
 
 #[cfg(test)]
 mod testing;

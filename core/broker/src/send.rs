@@ -37,8 +37,13 @@ pub(crate) fn handle(
             create_aside(broker, connection, request.clone());
             Reply::Later
         }
-        Err(failure) => finished(broker, respond(request, Err(failure))).into(),
+        Err(failure) => refused(broker, request, failure).into(),
     }
+}
+
+/// The answer to a send that was not stored.
+pub(crate) fn refused(broker: &Inner, request: &Command, failure: Failure) -> Command {
+    finished(broker, respond(request, Err(failure)))
 }
 
 fn finished(broker: &Inner, mut response: Command) -> Command {
@@ -55,7 +60,7 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
     tokio::task::spawn_blocking(move || {
         let answer = match create(&broker, &request) {
             Ok(()) => handle(&broker, &connection, &request),
-            Err(failure) => finished(&broker, respond(&request, Err(failure))).into(),
+            Err(failure) => refused(&broker, &request, failure).into(),
         };
         if let Reply::Now(response) = answer {
             responder.send(response);

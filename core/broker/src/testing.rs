@@ -1,5 +1,9 @@
 //! What several tests of this crate need: connections over the loopback.
 
+mod slow_disk;
+
+pub(crate) use slow_disk::SlowDisk;
+
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
 use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Server, ServerOptions, Service};
@@ -7,8 +11,9 @@ use ferromq_protocol::Command;
 use ferromq_protocol::body::TopicConfig;
 use ferromq_protocol::message_id::offset_id;
 use ferromq_protocol::record::NewRecord;
-use ferromq_store::{NewRecords, StoreConfig, TagsCode};
+use ferromq_store::{NewRecords, OsDisk, StoreConfig, TagsCode};
 use parking_lot::Mutex;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -125,21 +130,32 @@ pub(crate) fn broker() -> TestBroker {
 
 pub(crate) fn broker_with(adjust: impl FnOnce(&mut BrokerConfig)) -> TestBroker {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut config = BrokerConfig {
+    let mut config = config();
+    adjust(&mut config);
+    let store = store_config(folder.path());
+    let broker = Inner::open(Arc::new(OsDisk), config.complete(), store, 10911).expect("a broker");
+    TestBroker { broker: Arc::new(broker), folder }
+}
+
+pub(crate) fn config() -> BrokerConfig {
+    BrokerConfig {
         broker_name: "broker-a".to_string(),
         broker_ip1: "127.0.0.1".to_string(),
+        bind_address: "127.0.0.1".to_string(),
+        listen_port: 0,
         ..BrokerConfig::default()
-    };
-    adjust(&mut config);
-    let config = config.complete();
-    let store = StoreConfig {
+    }
+}
+
+pub(crate) fn store_config(folder: &Path) -> StoreConfig {
+    StoreConfig {
         mapped_file_size_commit_log: 1 << 20,
         max_hash_slot_num: 100,
         max_index_num: 400,
-        ..StoreConfig::for_directory(folder.path().to_string_lossy())
-    };
-    let broker = Inner::open(config, store, 10911).expect("a broker");
-    TestBroker { broker: Arc::new(broker), folder }
+        // A full disk of the machine is not what these tests are about.
+        disk_space_warning_level_ratio: 100,
+        ..StoreConfig::for_directory(folder.to_string_lossy())
+    }
 }
 
 impl TestBroker {

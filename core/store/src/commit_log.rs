@@ -258,6 +258,17 @@ impl CommitLog {
         self.roll(writer)
     }
 
+    /// Whether an append of so many bytes would have to wait for the next segment. Never waits.
+    pub(crate) fn would_wait(&self, length: usize) -> bool {
+        let end = self.end();
+        let last = self.segments.load().last().map(|last| last.base + self.size);
+        match last {
+            Some(last) if end + (length + BLANK) as i64 <= last => false,
+            Some(last) => !self.preparer.is_ready(last),
+            None => !self.preparer.is_ready(end - end % self.size),
+        }
+    }
+
     /// Goes on in the next segment. The old one is closed only when the new one is there, so that
     /// a failure leaves everything as it was.
     fn roll(&self, writer: &mut Writer) -> Result<(i64, Arc<dyn Segment>), AppendError> {

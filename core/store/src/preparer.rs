@@ -60,6 +60,12 @@ impl Preparer {
         }
     }
 
+    /// Whether the segment at `base` can be taken without waiting; asks for it if not.
+    pub(crate) fn is_ready(&self, base: i64) -> bool {
+        self.ask(base);
+        self.shared.state.lock().ready.as_ref().is_some_and(|(ready, _)| *ready == base)
+    }
+
     /// The segment at `base`, waiting for it if it is not ready.
     pub(crate) fn take(&self, base: i64) -> Result<Arc<dyn Segment>, String> {
         self.ask(base);

@@ -214,6 +214,12 @@ impl Store {
         })
     }
 
+    /// Whether storing so many bytes would have to wait until the disk has made room for them: for
+    /// callers on a thread that others need. Never waits itself.
+    pub fn would_wait(&self, length: usize) -> bool {
+        self.inner.log.would_wait(length)
+    }
+
     /// Whether acknowledgements and readers wait until messages are on disk.
     pub fn sync_flush(&self) -> bool {
         self.inner.config.sync_flush()

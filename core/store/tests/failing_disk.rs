@@ -216,8 +216,10 @@ fn a_slow_disk_makes_senders_come_back_instead_of_waiting() {
     let threads = [fill(), fill()];
     let busy = failures.recv_timeout(Duration::from_secs(4)).unwrap();
     assert!(matches!(busy, AppendError::Busy { .. }), "{busy}");
+    assert!(store.would_wait(1000), "who must not wait can know before");
     drop(slow);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert!(failures.try_recv().is_err(), "whoever waited for the segment got it");
+    assert!(!store.would_wait(1000));
     assert!(put(&store, b"again").is_ok());
 }

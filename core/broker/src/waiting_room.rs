@@ -1,0 +1,132 @@
+//! Sends while the commit log's next segment is not there.
+//!
+//! Whoever stores a message then waits for the disk, and so would everyone else on the same thread:
+//! pulls, heartbeats, other clients. So such sends wait aside, in the order in which they came, and
+//! those that wait too long or are too many are told to come back (broker §2.2).
+
+use crate::answer::Failure;
+use crate::inner::Inner;
+use crate::send;
+use ferromq_net::{Connection, Reply, Responder};
+use ferromq_protocol::Command;
+use ferromq_protocol::code::response;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a send may wait: as long as in the queue of RocketMQ's send threads.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// How often is looked whether the segment is there.
+const LOOK: Duration = Duration::from_millis(2);
+/// The most requests that wait.
+const MOST: usize = 10_000;
+/// The most bytes that wait.
+const MOST_BYTES: usize = 64 << 20;
+/// What a record takes beyond its body, in all but odd cases: properties and fixed fields.
+const MARGIN: usize = 40_000;
+
+/// What handles a request that stores something.
+pub(crate) type Handler = fn(&Arc<Inner>, &Arc<Connection>, &Command) -> Reply;
+
+struct Guest {
+    connection: Arc<Connection>,
+    request: Command,
+    responder: Responder,
+    handler: Handler,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct Guests {
+    queue: VecDeque<Guest>,
+    bytes: usize,
+}
+
+/// The requests that wait.
+#[derive(Default)]
+pub(crate) struct WaitingRoom {
+    guests: Mutex<Guests>,
+    /// How many wait or are just being handled.
+    count: AtomicUsize,
+}
+
+/// Handles a request at once, or when there is room in the log.
+pub(crate) fn handle(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: Command,
+    handler: Handler,
+) -> Reply {
+    let room = &broker.waiting_room;
+    // Nobody overtakes those that wait.
+    if room.count.load(Ordering::SeqCst) == 0 && !would_wait(broker, &request) {
+        return handler(broker, connection, &request);
+    }
+    let length = request.body.len();
+    let mut guests = room.guests.lock();
+    if guests.queue.len() >= MOST || guests.bytes + length > MOST_BYTES {
+        drop(guests);
+        let remark = "[OVERLOAD]system busy, start flow control for a while";
+        return refuse(broker, &request, remark).into();
+    }
+    let responder = Responder::new(connection, &request);
+    let (connection, since) = (connection.clone(), Instant::now());
+    guests.bytes += length;
+    guests.queue.push_back(Guest { connection, request, responder, handler, since });
+    if room.count.fetch_add(1, Ordering::SeqCst) == 0 {
+        tokio::spawn(serve(broker.clone()));
+    }
+    Reply::Later
+}
+
+fn would_wait(broker: &Inner, request: &Command) -> bool {
+    broker.store.would_wait(request.body.len() + MARGIN)
+}
+
+fn refuse(broker: &Inner, request: &Command, remark: &'static str) -> Command {
+    send::refused(broker, request, Failure::new(response::SYSTEM_BUSY, remark))
+}
+
+/// Handles those that wait, one after the other, until nobody does.
+async fn serve(broker: Arc<Inner>) {
+    let room = &broker.waiting_room;
+    loop {
+        let Some((guest, waits)) = next(&broker) else {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        let reply = match waits {
+            true => {
+                let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
+                refuse(&broker, &guest.request, remark).into()
+            }
+            false => (guest.handler)(&broker, &guest.connection, &guest.request),
+        };
+        if let Reply::Now(response) = reply {
+            guest.responder.send(response);
+        }
+        if room.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// The first that waits, if there is room for it or it has waited long enough, and whether there
+/// still is none.
+fn next(broker: &Inner) -> Option<(Guest, bool)> {
+    let mut guests = broker.waiting_room.guests.lock();
+    let first = guests.queue.front()?;
+    let waits = would_wait(broker, &first.request);
+    if waits && first.since.elapsed() < PATIENCE {
+        return None;
+    }
+    let guest = guests.queue.pop_front()?;
+    guests.bytes -= guest.request.body.len();
+    Some((guest, waits))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+use crate::broker::Broker;
+use crate::testing::{PATIENCE, SlowDisk, config, store_config};
+use ferromq_net::{ConnectOptions, Connections, NoRequests};
+use ferromq_protocol::Command;
+use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::headers::{QueueRequest, SendMessageRequestV2, SendMessageResponse};
+use ferromq_protocol::properties::key;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+
+struct Client {
+    connections: Connections,
+    address: String,
+}
+
+impl Client {
+    fn new(broker: &Broker) -> Arc<Client> {
+        let connections = Connections::new(Arc::new(NoRequests), ConnectOptions::default());
+        Arc::new(Client { connections, address: broker.address().to_string() })
+    }
+
+    async fn ask(&self, request: Command) -> Command {
+        self.connections.invoke(&self.address, request, PATIENCE).await.expect("an answer")
+    }
+
+    async fn send(&self, length: usize) -> Command {
+        let header = SendMessageRequestV2 {
+            producer_group: "PG",
+            topic: "T",
+            default_topic: "TBW102",
+            default_topic_queue_nums: 1,
+            queue_id: 0,
+            sys_flag: 0,
+            born_timestamp: 1,
+            flag: 0,
+            properties: None,
+            reconsume_times: None,
+            unit_mode: None,
+            max_reconsume_times: None,
+            batch: None,
+            broker_name: None,
+        };
+        let request = Command::request_with(code::SEND_MESSAGE_V2, &header);
+        self.ask(request.with_body(vec![7; length])).await
+    }
+
+    async fn max_offset(&self) -> Command {
+        let header = QueueRequest { topic: "T", queue_id: 0, broker_name: None, committed: None };
+        self.ask(Command::request_with(code::GET_MAX_OFFSET, &header)).await
+    }
+}
+
+/// One thread runs the broker and the clients: whatever blocks it shows.
+#[tokio::test]
+async fn a_slow_disk_stops_neither_the_broker_nor_its_senders_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Arc::new(SlowDisk::default());
+    let store = store_config(folder.path());
+    let broker = Broker::start_on(disk.clone(), config(), store).await.unwrap();
+    let client = Client::new(&broker);
+    for _ in 0..4 {
+        assert_eq!(client.send(200_000).await.code, response::SUCCESS);
+    }
+    // The first segment has room for one more; the second is prepared and filled as well.
+    disk.wait_for_segments(2);
+    disk.set_slow(true);
+    let start = Instant::now();
+    let mut sends = JoinSet::new();
+    for _ in 0..40 {
+        let client = client.clone();
+        sends.spawn(async move { client.send(200_000).await });
+    }
+    // Another connection, as the answers of one come in order where they come at once.
+    let other = Client::new(&broker);
+    assert_eq!(other.max_offset().await.code, response::SUCCESS);
+    assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
+    let (mut stored, mut busy) = (0, 0);
+    for answer in sends.join_all().await {
+        match answer.code {
+            response::SUCCESS => stored += 1,
+            response::SYSTEM_BUSY => {
+                let remark = answer.remark();
+                assert!(remark.ends_with("busy, start flow control for a while"), "{remark}");
+                assert!(answer.fields.get(key::MSG_REGION).is_some());
+                busy += 1;
+            }
+            code => panic!("{code} {}", answer.remark()),
+        }
+    }
+    let took = start.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(stored > 0 && busy > 20, "{stored} stored, {busy} refused");
+    disk.set_slow(false);
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        let answer = client.send(200_000).await;
+        if answer.code == response::SUCCESS {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "it never recovers: {}", answer.remark());
+    };
+    let header: SendMessageResponse<'_> = answer.header().unwrap();
+    assert_eq!(header.queue_offset, 4 + stored, "refused means not stored");
+    broker.close().await;
+}
+
+/// Segments that are small against the rate make everyone wait a little, and nobody overtakes.
+#[tokio::test]
+async fn a_disk_that_is_just_not_ahead_is_waited_for_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store_config(folder.path());
+    store.mapped_file_size_commit_log = 128 << 10;
+    let broker = Broker::start(config(), store).await.unwrap();
+    let client = Client::new(&broker);
+    assert_eq!(client.send(1).await.code, response::SUCCESS);
+    let mut sends = JoinSet::new();
+    for length in 1000..1400 {
+        let client = client.clone();
+        sends.spawn(async move { (length, client.send(length).await) });
+    }
+    let mut stored = Vec::new();
+    for (length, answer) in sends.join_all().await {
+        // On a disk that needs long for a segment, some are told to come back.
+        if answer.code != response::SYSTEM_BUSY {
+            assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
+            let header: SendMessageResponse<'_> = answer.header().unwrap();
+            stored.push((length, header.queue_offset));
+        }
+    }
+    stored.sort_unstable();
+    let offsets: Vec<_> = stored.iter().map(|(_, offset)| *offset).collect();
+    let expected: Vec<_> = (1..=stored.len() as i64).collect();
+    assert_eq!(offsets, expected, "sent and stored in the same order");
+    assert!(!stored.is_empty());
+    broker.close().await;
+}
