@@ -2,8 +2,10 @@
 
 mod concurrent;
 pub(crate) mod core;
+pub(crate) mod mailbox;
 mod offsets;
 mod orderly;
+mod polled;
 pub(crate) mod process_queue;
 pub(crate) mod pull_loop;
 pub(crate) mod rebalance;
@@ -22,6 +24,7 @@ use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::body::MessageModel;
 use ferromq_protocol::properties::key;
 use orderly::Orderly;
+pub use polled::{Consumer, Delivery};
 use requests::GroupMember;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -48,10 +51,10 @@ impl Consumed {
 /// Handles messages. One that panics has not handled them.
 pub(crate) type Listener = Arc<dyn Fn(Vec<ReceivedMessage>) -> Boxed<Consumed> + Send + Sync>;
 
-/// Calls a listener with messages as it should see them.
-async fn call(listener: &Listener, group: &str, mut messages: Vec<ReceivedMessage>) -> Consumed {
+/// Makes messages what an application should see.
+fn present(group: &str, messages: &mut [ReceivedMessage]) {
     let (retry, now) = (names::retry_topic(group), now_ms().to_string());
-    for message in &mut messages {
+    for message in messages {
         if message.topic == retry
             && let Some(topic) = message.properties.get(key::RETRY_TOPIC)
         {
@@ -59,6 +62,11 @@ async fn call(listener: &Listener, group: &str, mut messages: Vec<ReceivedMessag
         }
         message.properties.set(key::CONSUME_START_TIME, now.as_str());
     }
+}
+
+/// Calls a listener with messages as it should see them.
+async fn call(listener: &Listener, group: &str, mut messages: Vec<ReceivedMessage>) -> Consumed {
+    present(group, &mut messages);
     // A task of its own, so that a panic is an answer and not an end.
     match AbortOnDrop(tokio::spawn(listener(messages))).await {
         Ok(consumed) => consumed,
@@ -141,30 +149,41 @@ impl PushConsumerBuilder {
     /// # Errors
     /// [`Error::InvalidArgument`] for missing or wrong settings, [`Error::NameServersDown`].
     pub async fn start(self) -> Result<PushConsumer, Error> {
-        names::check_group(&self.config.group)?;
         let Some(listener) = self.listener else {
             return Err(Error::InvalidArgument("a push consumer needs a listener".to_string()));
         };
-        if self.subscriptions.is_empty() {
-            return Err(Error::InvalidArgument("a push consumer needs a subscription".to_string()));
-        }
         let (width, batch) =
             (self.config.consume_thread, self.config.consume_message_batch_max_size);
         let sink = match self.in_order {
             true => Sink::Orderly(Orderly::new(listener, width, batch)),
             false => Sink::Concurrent(Concurrent::new(listener, width, batch)),
         };
-        let seat = Instance::join(&self.client, Some(&self.config.group))?;
-        let core = Arc::new(Core::new(seat.instance(), self.config, self.allocation, sink)?);
-        for (topic, tags) in &self.subscriptions {
-            core.subscribe(topic, tags)?;
-        }
-        if core.model == MessageModel::Clustering {
-            core.subscribe(&names::retry_topic(core.group()), "*")?;
-        }
-        begin(&core).await?;
-        Ok(PushConsumer { core })
+        launch(self.client, self.config, self.subscriptions, self.allocation, sink).await
     }
+}
+
+/// Starts a consumer whose messages go to `sink`.
+async fn launch(
+    client: ClientConfig,
+    config: ConsumerConfig,
+    subscriptions: Vec<(String, String)>,
+    allocation: Option<Allocation>,
+    sink: Sink,
+) -> Result<PushConsumer, Error> {
+    names::check_group(&config.group)?;
+    if subscriptions.is_empty() {
+        return Err(Error::InvalidArgument("a consumer needs a subscription".to_string()));
+    }
+    let seat = Instance::join(&client, Some(&config.group))?;
+    let core = Arc::new(Core::new(seat.instance(), config, allocation, sink)?);
+    for (topic, tags) in &subscriptions {
+        core.subscribe(topic, tags)?;
+    }
+    if core.model == MessageModel::Clustering {
+        core.subscribe(&names::retry_topic(core.group()), "*")?;
+    }
+    begin(&core).await?;
+    Ok(PushConsumer { core })
 }
 
 /// Makes the routes known, tells the brokers, and starts the work.
@@ -188,6 +207,7 @@ pub(crate) async fn begin(core: &Arc<Core>) -> Result<(), Error> {
 }
 
 /// Receives messages and hands them to a listener, together with the other members of its group.
+/// Dropping it closes it in the background; only [`close`](Self::close) can wait for that.
 pub struct PushConsumer {
     core: Arc<Core>,
 }
@@ -260,5 +280,19 @@ impl PushConsumer {
     /// Waits for messages being handled, commits, and leaves the group. Closing twice does nothing.
     pub async fn close(&self) {
         self.core.close().await;
+    }
+}
+
+impl Drop for PushConsumer {
+    fn drop(&mut self) {
+        close_in_background(&self.core);
+    }
+}
+
+/// Closes a consumer that its owner has dropped.
+pub(crate) fn close_in_background(core: &Arc<Core>) {
+    if !core.is_closed() {
+        let core = core.clone();
+        core.runtime.clone().spawn(async move { core.close().await });
     }
 }

@@ -80,6 +80,11 @@ pub enum Error {
     /// The client has been closed.
     #[error("the client is closed")]
     Closed,
+    /// The process was forked after the client was made: threads and connections are the parent's.
+    #[error(
+        "the process was forked after this client was made; make a new one in the child by exec, or fork before the first client"
+    )]
+    Forked,
     /// A file of the client cannot be read or written.
     #[error("cannot use {path}: {source}")]
     File {
@@ -106,6 +111,7 @@ impl Error {
             Error::Malformed { .. } => -9,
             Error::Closed => -10,
             Error::File { .. } => -11,
+            Error::Forked => -12,
             Error::Refused { code, .. } => *code,
         }
     }
@@ -124,6 +130,7 @@ impl Error {
             Error::Malformed { .. } => "MALFORMED",
             Error::Closed => "CLOSED",
             Error::File { .. } => "FILE",
+            Error::Forked => "FORKED",
             Error::Refused { code, .. } => response::name(*code).unwrap_or("REFUSED"),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`Producer`] sends messages;
 //! - [`PushConsumer`] hands messages to a listener as they come;
+//! - [`Consumer`] is the same for an application that polls and settles messages itself;
 //! - [`PullConsumer`] gives messages to whoever asks;
 //! - [`Admin`] looks after topics, groups and progress.
 //!
@@ -22,7 +23,7 @@ mod route;
 pub use admin::Admin;
 pub use allocate::Allocation;
 pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
-pub use consumer::{Consumed, PushConsumer, PushConsumerBuilder};
+pub use consumer::{Consumed, Consumer, Delivery, PushConsumer, PushConsumerBuilder};
 pub use error::Error;
 pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
 pub use producer::{Producer, Sending};

@@ -1,64 +1,18 @@
 //! Consuming messages when the application asks for them (protocol §8.11).
 
 use crate::config::{ClientConfig, ConsumerConfig};
-use crate::consumer::begin;
 use crate::consumer::core::{Core, Sink};
+use crate::consumer::mailbox::Mailbox;
 use crate::consumer::process_queue::ProcessQueue;
-use crate::consumer::rebalance;
+use crate::consumer::{begin, close_in_background, rebalance};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::message::ReceivedMessage;
 use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::code::request as code;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::Notify;
-
-/// Messages that wait to be polled.
-#[derive(Default)]
-pub(crate) struct Buffer {
-    ready: Mutex<VecDeque<(Arc<ProcessQueue>, Vec<ReceivedMessage>)>>,
-    arrived: Notify,
-    closed: AtomicBool,
-}
-
-impl Buffer {
-    pub(crate) fn deliver(&self, process: &Arc<ProcessQueue>, messages: Vec<ReceivedMessage>) {
-        self.ready.lock().push_back((process.clone(), messages));
-        self.arrived.notify_one();
-    }
-
-    /// Forgets what waits of a queue.
-    pub(crate) fn discard(&self, process: &Arc<ProcessQueue>) {
-        self.ready.lock().retain(|(other, _)| !Arc::ptr_eq(other, process));
-    }
-
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        self.arrived.notify_waiters();
-        self.arrived.notify_one();
-    }
-
-    /// The first up to `max` messages of one queue.
-    fn take(&self, max: usize) -> Option<(Arc<ProcessQueue>, Vec<ReceivedMessage>)> {
-        let mut ready = self.ready.lock();
-        loop {
-            let (process, mut messages) = ready.pop_front()?;
-            if process.is_dropped() {
-                continue;
-            }
-            if messages.len() > max {
-                let rest = messages.split_off(max);
-                ready.push_front((process.clone(), rest));
-                self.arrived.notify_one();
-            }
-            return Some((process, messages));
-        }
-    }
-}
 
 /// Receives messages by polling. Either subscribe to topics and share their queues with the group,
 /// or assign queues yourself; not both.
@@ -78,16 +32,16 @@ impl PullConsumer {
         names::check_group(&config.group)?;
         let seat = Instance::join(&client, Some(&config.group))?;
         let core =
-            Arc::new(Core::new(seat.instance(), config, None, Sink::Buffer(Buffer::default()))?);
+            Arc::new(Core::new(seat.instance(), config, None, Sink::Buffer(Mailbox::default()))?);
         begin(&core).await?;
         Ok(PullConsumer { core, last_commit: Mutex::new(Instant::now()), polled: Mutex::default() })
     }
 
-    fn buffer(&self) -> &Buffer {
+    fn mailbox(&self) -> &Mailbox<Arc<ProcessQueue>> {
         match &self.core.sink {
-            Sink::Buffer(buffer) => buffer,
-            // Made with a buffer in `start`.
-            _ => unreachable!("a pull consumer has a buffer"),
+            Sink::Buffer(mailbox) => mailbox,
+            // Made with a mailbox in `start`.
+            _ => unreachable!("a pull consumer has a mailbox"),
         }
     }
 
@@ -164,16 +118,13 @@ impl PullConsumer {
         }
         let deadline = Instant::now() + timeout;
         loop {
-            if let Some((process, messages)) = self.buffer().take(max.max(1)) {
+            if let Some((process, messages)) = self.mailbox().take(max.max(1)) {
                 let offset = process.remove(messages.iter().map(|message| message.queue_offset));
                 self.polled.lock().insert(process.queue.clone(), offset);
                 return Ok(messages);
             }
             self.check_open()?;
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero()
-                || tokio::time::timeout(left, self.buffer().arrived.notified()).await.is_err()
-            {
+            if !self.mailbox().arrival(deadline).await {
                 return Ok(Vec::new());
             }
         }
@@ -297,5 +248,11 @@ impl PullConsumer {
 
     fn check_open(&self) -> Result<(), Error> {
         if self.core.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+}
+
+impl Drop for PullConsumer {
+    fn drop(&mut self) {
+        close_in_background(&self.core);
     }
 }

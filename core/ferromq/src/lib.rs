@@ -31,12 +31,14 @@
 //! # }
 //! ```
 
+mod runtime;
 #[cfg(feature = "server")]
 mod server;
 
 pub use ferromq_client::*;
 pub use ferromq_model::MessageQueue;
 pub use ferromq_model::config::ConfigTable;
+pub use runtime::runtime;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerError, ServerOptions};
 

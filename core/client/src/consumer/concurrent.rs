@@ -4,7 +4,6 @@ use super::core::{Core, now_ms};
 use super::process_queue::ProcessQueue;
 use super::{Consumed, Listener, retry};
 use crate::message::ReceivedMessage;
-use ferromq_protocol::body::MessageModel;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -79,8 +78,7 @@ async fn handle(core: Arc<Core>, process: Arc<ProcessQueue>, messages: Vec<Recei
             Consumed::Later { delay_level } => retry_later(&core, messages, delay_level).await,
         };
         let kept: Vec<i64> = failed.iter().map(|message| message.queue_offset).collect();
-        let offset = process.remove(done.into_iter().filter(|offset| !kept.contains(offset)));
-        process.unless_lost(|| core.offsets.advance(&process.queue, offset));
+        core.settled(&process, done.into_iter().filter(|offset| !kept.contains(offset)));
         // Only now: closing waits for the permit before it stores progress.
         drop(permit);
         if failed.is_empty() || process.is_dropped() {
@@ -99,14 +97,7 @@ async fn retry_later(
 ) -> Vec<ReceivedMessage> {
     let mut failed = Vec::new();
     for mut message in messages {
-        if core.model == MessageModel::Broadcasting {
-            tracing::warn!(group = core.group(), queue = %message.queue, offset = message.queue_offset,
-                "a broadcast message was not handled; it is skipped");
-            continue;
-        }
-        if let Err(error) = retry::send_back(core, &message, delay_level).await {
-            tracing::warn!(group = core.group(), queue = %message.queue, %error, "a message cannot be sent back");
-            message.reconsume_times += 1;
+        if !retry::give_back(core, &mut message, delay_level).await {
             failed.push(message);
         }
     }

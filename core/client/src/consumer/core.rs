@@ -2,8 +2,10 @@
 //! their progress.
 
 use super::concurrent::Concurrent;
+use super::mailbox::Mailbox;
 use super::offsets::Offsets;
 use super::orderly::Orderly;
+use super::polled::Polled;
 use super::process_queue::ProcessQueue;
 use super::{pull_loop, rebalance};
 use crate::allocate::Allocation;
@@ -11,7 +13,6 @@ use crate::config::ConsumerConfig;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::message::ReceivedMessage;
-use crate::pull_consumer::Buffer;
 use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::body::{
     ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, SubscriptionData,
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -29,7 +31,10 @@ use tokio::task::JoinSet;
 pub(crate) enum Sink {
     Concurrent(Concurrent),
     Orderly(Orderly),
-    Buffer(Buffer),
+    /// Polled and settled one by one.
+    Polled(Polled),
+    /// Polled and committed by offset.
+    Buffer(Mailbox<Arc<ProcessQueue>>),
 }
 
 pub(crate) struct Core {
@@ -42,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) queues: Mutex<BTreeMap<MessageQueue, Arc<ProcessQueue>>>,
     pub(crate) offsets: Offsets,
     pub(crate) sink: Sink,
+    /// Where tasks run that are started from threads of the application.
+    pub(crate) runtime: Handle,
     pub(crate) rebalance_now: Notify,
     pub(crate) started: i64,
     /// Whether queues that come are paused.
@@ -102,6 +109,7 @@ impl Core {
             queues: Mutex::default(),
             offsets,
             sink,
+            runtime: Handle::current(),
             rebalance_now: Notify::new(),
             started: now_ms(),
             paused: AtomicBool::new(false),
@@ -179,7 +187,7 @@ impl Core {
         let mut tasks = self.tasks.lock();
         while tasks.try_join_next().is_some() {}
         if !self.is_closed() {
-            tasks.spawn(task);
+            tasks.spawn_on(task, &self.runtime);
         }
     }
 
@@ -233,9 +241,6 @@ impl Core {
             old.drop_queue();
             self.offsets.set(&old.queue, offset);
         }
-        if let Sink::Buffer(buffer) = &self.sink {
-            buffer.discard(old);
-        }
         self.work_on(&process);
         true
     }
@@ -268,8 +273,15 @@ impl Core {
         match &self.sink {
             Sink::Concurrent(sink) => sink.deliver(self, process, messages),
             Sink::Orderly(_) => {}
-            Sink::Buffer(buffer) => buffer.deliver(process, messages),
+            Sink::Polled(sink) => sink.deliver(self, process, messages),
+            Sink::Buffer(mailbox) => mailbox.put(process.clone(), messages),
         }
+    }
+
+    /// Forgets messages of a queue that were handled, and notes the progress.
+    pub(crate) fn settled(&self, process: &ProcessQueue, offsets: impl IntoIterator<Item = i64>) {
+        let offset = process.remove(offsets);
+        process.unless_lost(|| self.offsets.advance(&process.queue, offset));
     }
 
     /// Ends everything: waits for messages being handled, stores progress, tells the brokers.
@@ -287,7 +299,11 @@ impl Core {
                 queues.iter().for_each(|process| process.finish());
                 sink.finish(Duration::from_millis(self.config.await_termination)).await;
             }
-            Sink::Buffer(buffer) => buffer.close(),
+            Sink::Polled(sink) => {
+                queues.iter().for_each(|process| process.finish());
+                sink.finish(Duration::from_millis(self.config.await_termination)).await;
+            }
+            Sink::Buffer(mailbox) => mailbox.close(),
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         tasks.shutdown().await;

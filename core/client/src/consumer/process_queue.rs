@@ -1,10 +1,12 @@
 //! What a consumer holds of one queue.
 
+use super::mailbox::Source;
 use crate::message::ReceivedMessage;
 use ferromq_model::MessageQueue;
 use ferromq_protocol::body::ProcessQueueInfo;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -20,6 +22,12 @@ struct Held {
     bytes: usize,
     /// The offset after the last message that was ever held.
     next: i64,
+}
+
+impl Source for Arc<ProcessQueue> {
+    fn is_gone(&self) -> bool {
+        self.is_dropped()
+    }
 }
 
 /// One queue that this consumer has been allocated.
@@ -38,6 +46,8 @@ pub(crate) struct ProcessQueue {
     pub(crate) last_consume: AtomicI64,
     /// Messages arrived, or the queue was dropped.
     pub(crate) changed: Notify,
+    /// Messages were handled.
+    pub(crate) room: Notify,
 }
 
 impl ProcessQueue {
@@ -53,6 +63,7 @@ impl ProcessQueue {
             last_pull: AtomicI64::new(0),
             last_consume: AtomicI64::new(0),
             changed: Notify::new(),
+            room: Notify::new(),
         }
     }
 
@@ -135,6 +146,7 @@ impl ProcessQueue {
                 held.bytes -= message.body.len();
             }
         }
+        self.room.notify_one();
         held.messages.first_key_value().map_or(held.next, |(offset, _)| *offset)
     }
 
@@ -156,6 +168,7 @@ impl ProcessQueue {
         let mut held = self.held.lock();
         let taken = std::mem::take(&mut held.taken);
         held.bytes -= taken.values().map(|message| message.body.len()).sum::<usize>();
+        self.room.notify_one();
         taken.last_key_value().map(|(offset, _)| offset + 1)
     }
 

@@ -39,7 +39,10 @@ pub(crate) async fn run(core: Arc<Core>, process: Arc<ProcessQueue>) {
                 }
             },
         };
-        if !pause.is_zero() {
+        if pause == FULL {
+            // Not longer than until there is room: a fast application is not to be held up.
+            let _ = tokio::time::timeout(FULL, process.room.notified()).await;
+        } else if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
     }
@@ -57,7 +60,9 @@ fn obstacle(core: &Core, process: &ProcessQueue) -> Option<Duration> {
         return Some(FULL);
     }
     match &core.sink {
-        Sink::Concurrent(_) if span > config.consume_concurrently_max_span => Some(FULL),
+        Sink::Concurrent(_) | Sink::Polled(_) if span > config.consume_concurrently_max_span => {
+            Some(FULL)
+        }
         Sink::Orderly(_) if core.model == MessageModel::Clustering && !process.is_locked() => {
             Some(PROBLEM)
         }

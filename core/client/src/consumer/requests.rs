@@ -127,6 +127,7 @@ fn listener(core: &Core) -> Option<&Listener> {
     match &core.sink {
         Sink::Concurrent(sink) => Some(&sink.listener),
         Sink::Orderly(sink) => Some(&sink.listener),
+        Sink::Polled(sink) => Some(&sink.listener),
         Sink::Buffer(_) => None,
     }
 }

@@ -7,6 +7,7 @@ use crate::message::{Message, ReceivedMessage};
 use crate::producer::Producer;
 use ferromq_model::names;
 use ferromq_protocol::Command;
+use ferromq_protocol::body::MessageModel;
 use ferromq_protocol::code::request as code;
 use ferromq_protocol::headers::ConsumerSendMsgBackRequest;
 use ferromq_protocol::properties::key;
@@ -17,9 +18,32 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The delay level of a first retry.
 const FIRST_LEVEL: i32 = 3;
 
+/// Takes a message that was not handled out of the application's hands; false when that failed and
+/// it must be handled here again. Broadcast messages are skipped.
+pub(crate) async fn give_back(
+    core: &Arc<Core>,
+    message: &mut ReceivedMessage,
+    delay_level: i32,
+) -> bool {
+    let group = core.group();
+    if core.model == MessageModel::Broadcasting {
+        tracing::warn!(group, queue = %message.queue, offset = message.queue_offset,
+            "a broadcast message was not handled; it is skipped");
+        return true;
+    }
+    match send_back(core, message, delay_level).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(group, queue = %message.queue, %error, "a message cannot be sent back");
+            message.reconsume_times += 1;
+            false
+        }
+    }
+}
+
 /// Asks the broker to deliver a message again later, or to make it a dead letter; if the broker
 /// cannot, sends it as a new message.
-pub(crate) async fn send_back(
+async fn send_back(
     core: &Arc<Core>,
     message: &ReceivedMessage,
     delay_level: i32,
