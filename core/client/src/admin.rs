@@ -81,14 +81,19 @@ impl Admin {
         self.name_server(Command::request(code::GET_BROKER_CLUSTER_INFO)).await
     }
 
-    /// The addresses of all master brokers.
+    /// The addresses of all master brokers, at least one.
     ///
     /// # Errors
-    /// As requests to name servers.
+    /// [`Error::NoBroker`]; otherwise as requests to name servers.
     pub async fn masters(&self) -> Result<Vec<String>, Error> {
         let cluster = self.cluster_info().await?;
         let brokers = cluster.broker_addr_table.into_values();
-        Ok(brokers.filter_map(|broker| broker.master().map(str::to_string)).collect())
+        let masters: Vec<String> =
+            brokers.filter_map(|broker| broker.master().map(str::to_string)).collect();
+        match masters.is_empty() {
+            true => Err(Error::NoBroker { addresses: self.instance.name_servers().join(";") }),
+            false => Ok(masters),
+        }
     }
 
     /// The names of all topics.

@@ -44,6 +44,14 @@ pub enum Error {
         /// The broker's name.
         broker: String,
     },
+    /// No broker has registered, so that there is none to ask.
+    #[error(
+        "no master broker is registered at the name servers {addresses}; wait for one, or see whether its namesrvAddr is right"
+    )]
+    NoBroker {
+        /// The name servers.
+        addresses: String,
+    },
     /// The connection failed, or no answer came in time.
     #[error(transparent)]
     Net(#[from] NetError),
@@ -112,6 +120,7 @@ impl Error {
             Error::Closed => -10,
             Error::File { .. } => -11,
             Error::Forked => -12,
+            Error::NoBroker { .. } => -13,
             Error::Refused { code, .. } => *code,
         }
     }
@@ -131,6 +140,7 @@ impl Error {
             Error::Closed => "CLOSED",
             Error::File { .. } => "FILE",
             Error::Forked => "FORKED",
+            Error::NoBroker { .. } => "NO_BROKER",
             Error::Refused { code, .. } => response::name(*code).unwrap_or("REFUSED"),
         }
     }
@@ -142,6 +152,7 @@ impl Error {
             | Error::Timeout { .. }
             | Error::NameServersDown { .. }
             | Error::NoWritableQueue { .. }
+            | Error::NoBroker { .. }
             | Error::BrokerUnknown { .. } => true,
             Error::Refused { code, .. } => matches!(
                 *code,

@@ -151,6 +151,14 @@ impl Instance {
             .map(str::to_string)
             .collect();
         let Some(first) = name_servers.first() else { return Err(Error::NoNameServer) };
+        for address in &name_servers {
+            let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+            if !matches!(port, Some(Ok(1..))) {
+                return Err(Error::InvalidArgument(format!(
+                    "namesrvAddr has `{address}`: expected host:port, as in `127.0.0.1:9876`"
+                )));
+            }
+        }
         let ip = own_address(first);
         let (process, nanos) = (std::process::id(), nanos());
         let name = match config.instance_name.as_str() {

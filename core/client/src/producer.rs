@@ -367,18 +367,23 @@ impl Inner {
     ) -> Result<MessageQueue, Error> {
         let queues = &route.writable;
         let turn = self.next_queue.fetch_add(1, Ordering::Relaxed);
-        let in_turn =
-            || (0..queues.len()).map(|step| &queues[(turn.wrapping_add(step)) % queues.len()]);
-        let other = |queue: &&MessageQueue| Some(queue.broker_name.as_str()) != failed;
-        let fast = |queue: &&MessageQueue| {
+        let in_turn = || {
+            (0..queues.len()).map(|step| (step, &queues[turn.wrapping_add(step) % queues.len()]))
+        };
+        let other =
+            |(_, queue): &(usize, &MessageQueue)| Some(queue.broker_name.as_str()) != failed;
+        let fast = |(_, queue): &(usize, &MessageQueue)| {
             !self.config.send_latency_fault_enable || self.latencies.is_fast(&queue.broker_name)
         };
-        in_turn()
+        let (skipped, queue) = in_turn()
             .find(|queue| other(queue) && fast(queue))
             .or_else(|| in_turn().find(other))
             .or_else(|| in_turn().next())
-            .cloned()
-            .ok_or_else(|| Error::NoWritableQueue { topic: topic.to_string() })
+            .ok_or_else(|| Error::NoWritableQueue { topic: topic.to_string() })?;
+        // The turn goes on behind it: or else the first queue after a broker that is down would get
+        // its share too.
+        self.next_queue.fetch_add(skipped, Ordering::Relaxed);
+        Ok(queue.clone())
     }
 
     /// The route to send to, if it is known within what is `left` of the time given.
