@@ -145,6 +145,28 @@ impl Error {
         }
     }
 
+    /// Every number with its name, for languages that list them.
+    pub fn table() -> Vec<(i32, &'static str)> {
+        let local = [
+            (-1, "INVALID_ARGUMENT"),
+            (-2, "NO_NAME_SERVER"),
+            (-3, "NAME_SERVERS_DOWN"),
+            (-4, "TOPIC_NOT_FOUND"),
+            (-5, "NO_WRITABLE_QUEUE"),
+            (-6, "BROKER_UNKNOWN"),
+            (-7, "TIMEOUT"),
+            (-8, "CONNECTION"),
+            (-9, "MALFORMED"),
+            (-10, "CLOSED"),
+            (-11, "FILE"),
+            (-12, "FORKED"),
+            (-13, "NO_BROKER"),
+        ];
+        // Response codes are few and below 2000.
+        let answers = (1..2000).filter_map(|code| Some((code, response::name(code)?)));
+        local.into_iter().chain(answers).collect()
+    }
+
     /// Whether the same call may succeed when it is made again.
     pub fn retryable(&self) -> bool {
         match self {
@@ -198,5 +220,38 @@ impl<T> ReadAnswer<T> for Result<T, HeaderError> {
 impl<T> ReadAnswer<T> for Result<T, BodyError> {
     fn sent_by(self, address: &str) -> Result<T, Error> {
         self.map_err(|error| Error::malformed(address, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_says_what_errors_say() {
+        let refused = |code| Error::Refused {
+            operation: "a send",
+            address: String::new(),
+            code,
+            remark: String::new(),
+        };
+        let samples = [
+            Error::InvalidArgument(String::new()),
+            Error::NoNameServer,
+            Error::TopicNotFound { topic: String::new() },
+            Error::NoWritableQueue { topic: String::new() },
+            Error::BrokerUnknown { broker: String::new() },
+            Error::Timeout { operation: String::new(), millis: 1, last: String::new() },
+            Error::Malformed { address: String::new(), reason: String::new() },
+            Error::Closed,
+            Error::Forked,
+            Error::NoBroker { addresses: String::new() },
+            refused(2),
+            refused(1500),
+        ];
+        let table = Error::table();
+        for error in samples {
+            assert!(table.contains(&(error.code(), error.name())), "{error:?}");
+        }
     }
 }

@@ -25,6 +25,7 @@ pub use allocate::Allocation;
 pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
 pub use consumer::{Consumed, Consumer, Delivery, PushConsumer, PushConsumerBuilder};
 pub use error::Error;
+pub use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
 pub use producer::{Producer, Sending};
 pub use pull_consumer::PullConsumer;

@@ -34,6 +34,7 @@
 mod runtime;
 #[cfg(feature = "server")]
 mod server;
+mod settings;
 
 pub use ferromq_client::*;
 pub use ferromq_model::MessageQueue;
@@ -41,6 +42,7 @@ pub use ferromq_model::config::ConfigTable;
 pub use runtime::runtime;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerError, ServerOptions};
+pub use settings::configure;
 
 /// Compiles and runs the Rust of the README.
 #[cfg(all(doctest, feature = "server"))]
