@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz interop docs
+.PHONY: help demo test lint bench fuzz interop docs npm
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ lint: ## Check format and lints, warnings being errors
 
 bench: ## Measure the codec and the store's append path on this machine
 	cargo bench -p ferromq-protocol -p ferromq-store
+
+npm: ## Pack the npm package for this machine, and try it in an empty project
+	@scripts/npm.sh
 
 interop: ## Only the tests against Apache's clients, servers and tools
 	cargo build -p ferromq-server -p ferromq-interop

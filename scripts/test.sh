@@ -36,6 +36,11 @@ step "docs/configuration.md is current" diff -u docs/configuration.md <(scripts/
 step "demo" scripts/demo.sh
 step "README" scripts/readme.sh
 step "examples" scripts/examples.sh
+if command -v npm > /dev/null; then
+    step "Node" scripts/node.sh
+else
+    skip "Node" "npm is not installed"
+fi
 for tool in java mvn go; do
     command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"
 done

@@ -138,9 +138,9 @@ impl NativeAdmin {
     ) -> napi::Result<Promised> {
         self.ask(&env, |it| async move {
             let offsets = it.reset_offset(&group, &topic, time as i64).await?;
-            let rows = offsets.iter().map(
-                |(of, offset)| json!({ "queue": queue(of), "offset": offset.to_string() }),
-            );
+            let rows = offsets
+                .iter()
+                .map(|(of, offset)| json!({ "queue": queue(of), "offset": offset.to_string() }));
             Ok(rows.collect::<Value>().to_string())
         })
     }

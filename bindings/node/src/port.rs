@@ -336,9 +336,7 @@ impl Port {
     ) -> napi::Result<Promised> {
         let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: `env` is that of the running call.
-        check_status!(unsafe {
-            sys::napi_create_promise(env.raw(), &mut deferred, &mut promise)
-        })?;
+        check_status!(unsafe { sys::napi_create_promise(env.raw(), &mut deferred, &mut promise) })?;
         if holds {
             self.shared.hold(env);
         }
@@ -347,9 +345,10 @@ impl Port {
         match ferromq::runtime() {
             Ok(runtime) => drop(runtime.spawn(async move {
                 let outcome = limits.keep(operation, work).await;
-                pending.settle(outcome.map(|answer| -> IntoJs {
-                    Box::new(move |env: &Env| answer.into_js(env))
-                }));
+                pending
+                    .settle(outcome.map(|answer| -> IntoJs {
+                        Box::new(move |env: &Env| answer.into_js(env))
+                    }));
             })),
             Err(error) => pending.settle(Err(error.into())),
         }

@@ -32,8 +32,8 @@ impl NativeServer {
     ) -> napi::Result<Promised> {
         let handle = port.clone_handle();
         port.promise(&env, true, "starting a server", Limits::NONE, async move {
-            let mut options = ServerOptions::default();
-            options.directory = directory.map(Into::into);
+            let directory = directory.map(Into::into);
+            let mut options = ServerOptions { directory, ..ServerOptions::default() };
             read(settings, &mut options.broker, &mut options.store)?;
             let server = Server::start_with(options).await?;
             Ok(NativeServer {

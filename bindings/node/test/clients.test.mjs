@@ -215,7 +215,11 @@ test('pull consumers seek, pause and commit; administration sees it', () =>
     assert.deepEqual([stats.queue, stats.minOffset, stats.maxOffset], [queue, 0n, 10n]);
     const [progress] = await admin.consumeStats('G', 'T');
     assert.equal(progress.consumerOffset, 10n);
-    const [found] = await admin.queryMessages('T', 'key3');
+    // Keys are entered behind the sends.
+    let found;
+    for (const deadline = Date.now() + 10_000; found === undefined && Date.now() < deadline; ) {
+      [found] = await admin.queryMessages('T', 'key3');
+    }
     assert.equal(found.text(), '3');
     assert.equal((await admin.viewMessage(found.offsetMessageId)).text(), '3');
     await consumer.close();
@@ -228,7 +232,9 @@ test('pull consumers seek, pause and commit; administration sees it', () =>
     const [broker] = await admin.brokers();
     assert.ok(Object.keys(await admin.runtimeInfo(broker)).length > 10);
     await admin.deleteTopic('T');
-    await assert.rejects(admin.topicStats('T'), code('TOPIC_NOT_FOUND'));
+    // From the name server, or from the broker when its deletion is not known there yet.
+    await assert.rejects(admin.topicStats('T'), (error) =>
+      ['TOPIC_NOT_FOUND', 'TOPIC_NOT_EXIST'].includes(error.code));
     await admin.close();
     await producer.close();
   }, { topics: { T: 1 } }));
