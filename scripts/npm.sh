@@ -40,6 +40,7 @@ for (const kind of ['whole', 'thin']) {
   const file = `${work}/${kind}/package.json`;
   const manifest = JSON.parse(readFileSync(file, 'utf8'));
   delete manifest.devDependencies;
+  delete manifest.scripts;
   if (kind === 'thin') manifest.optionalDependencies = { [`@ferromq/${platform}`]: manifest.version };
   writeFileSync(file, `${JSON.stringify(manifest, null, 2)}\n`);
 }

@@ -8,6 +8,8 @@ use ferromq::{ClientConfig, Error, Message, ProducerConfig, SendStatus};
 use napi::bindgen_prelude::{BigInt, ClassInstance};
 use napi::{Env, sys};
 use napi_derive::napi;
+use std::sync::Arc;
+use tokio::sync::RwLock;
 
 /// A queue of a topic.
 #[napi(object)]
@@ -77,6 +79,9 @@ pub struct Route {
 #[napi]
 pub struct NativeProducer {
     producer: ferromq::Producer,
+    /// Shared by sends that the core does not send in the background, taken whole by `close`, which
+    /// waits for them too.
+    on_their_way: Arc<RwLock<()>>,
     port: Port,
 }
 
@@ -106,7 +111,7 @@ impl NativeProducer {
             let (mut client, mut config) = (ClientConfig::default(), ProducerConfig::default());
             read(settings, &mut config, &mut client)?;
             let producer = ferromq::Producer::start(client, config).await?;
-            Ok(NativeProducer { producer, port: handle })
+            Ok(NativeProducer { producer, on_their_way: Arc::default(), port: handle })
         })
     }
 
@@ -134,12 +139,15 @@ impl NativeProducer {
                 Ok(producer.send_in_background(message).await?.await?)
             });
         };
+        let gate = self.on_their_way.clone();
         if route.oneway == Some(true) {
             return self.port.promise(&env, true, "a one-way send", limits, async move {
+                let _on_its_way = gate.read().await;
                 Ok(producer.send_oneway(message).await?)
             });
         }
         self.port.promise(&env, true, "a send", limits, async move {
+            let _on_its_way = gate.read().await;
             Ok::<_, Failure>(match (route.queue, route.ordering_key) {
                 (Some(_), Some(_)) => {
                     let both = "a send takes a queue or an ordering key, not both";
@@ -167,7 +175,9 @@ impl NativeProducer {
     ) -> napi::Result<Promised> {
         let bodies = Bytes::copy_from_slice(bodies);
         let (producer, limits) = (self.producer.clone(), Limits::new(timeout_ms, abort));
+        let gate = self.on_their_way.clone();
         self.port.promise(&env, true, "sending a batch", limits, async move {
+            let _on_its_way = gate.read().await;
             let mut properties = properties.unwrap_or_default().into_iter();
             let mut start = 0;
             let mut messages = Vec::with_capacity(ends.len());
@@ -191,8 +201,10 @@ impl NativeProducer {
 
     #[napi]
     pub fn close(&self, env: Env) -> napi::Result<Promised> {
-        let producer = self.producer.clone();
+        let (producer, gate) = (self.producer.clone(), self.on_their_way.clone());
         self.port.promise(&env, true, "closing", Limits::NONE, async move {
+            // Bounded: every send ends with its timeout.
+            let _all = gate.write().await;
             producer.close().await;
             Ok(())
         })

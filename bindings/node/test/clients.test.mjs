@@ -73,6 +73,24 @@ test('messages arrive with all that was sent along', () =>
     await assert.rejects(producer.send({ topic: 'T', body: 'x' }), code('CLOSED'));
   }));
 
+test('closing waits for what is on its way, however it was sent', () =>
+  withServer(async (server) => {
+    const producer = await Producer.start(server.client);
+    const sends = [];
+    for (let n = 0; n < 50; n++) {
+      sends.push(producer.send({ topic: 'T', body: 'x' }));
+      sends.push(producer.send({ topic: 'T', body: 'x' }, { orderingKey: String(n) }));
+      sends.push(producer.sendBatch([{ topic: 'T', body: 'x' }, { topic: 'T', body: 'y' }]));
+    }
+    // The first of them have reached the core by then, those behind may come too late.
+    const first = await sends[0];
+    assert.equal(first.status, 'OK');
+    await producer.close();
+    for (const outcome of await Promise.allSettled(sends)) {
+      if (outcome.status === 'rejected') assert.equal(outcome.reason.code, 'CLOSED', outcome.reason.message);
+    }
+  }, { topics: { T: 4 } }));
+
 test('batches, ordering keys and queues of choice', () =>
   withServer(async (server) => {
     const producer = await Producer.start(server.client);
