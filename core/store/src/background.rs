@@ -3,7 +3,9 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::Step;
+use crate::error::StoreError;
 use crate::store::Inner;
+use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -50,30 +52,37 @@ const INDEX_PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) struct Background {
     inner: Arc<Inner>,
+    work: Work,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// How far the index has got.
+/// How far the index has got, and up to which time (ms) and log offset its full files are on disk.
 #[derive(Default)]
 pub(crate) struct IndexProgress {
     pub(crate) position: AtomicI64,
     pub(crate) full_until: AtomicI64,
+    pub(crate) full_offset: AtomicI64,
+}
+
+/// How far the consume queues are on disk.
+#[derive(Default)]
+pub(crate) struct QueueProgress {
+    /// The log offset before which every record's entry is.
+    pub(crate) on_disk: AtomicI64,
+    /// Whether somebody waits for that to change.
+    pub(crate) wanted: AtomicBool,
 }
 
 impl Background {
-    pub(crate) fn start(inner: Arc<Inner>) -> Self {
+    pub(crate) fn start(inner: Arc<Inner>, work: Work) -> Result<Self, StoreError> {
         let mut threads = Vec::new();
-        for (name, work) in
+        for (name, run) in
             [("ferromq-queues", write_queues as fn(&Inner)), ("ferromq-index", follow_log)]
         {
             let task = inner.clone();
-            let spawned = std::thread::Builder::new().name(name.into()).spawn(move || work(&task));
-            match spawned {
-                Ok(thread) => threads.push(thread),
-                Err(error) => inner.health.fail(format!("no thread {name}: {error}")),
-            }
+            threads.extend(work.start(name, move || run(&task))?);
         }
-        Background { inner, threads: Mutex::new(threads) }
+        Ok(Background { inner, work, threads: Mutex::new(threads) })
     }
 
     /// Finishes the work and ends the threads.
@@ -81,6 +90,24 @@ impl Background {
         self.inner.queue_bell.stop();
         self.inner.index_bell.stop();
         self.threads.lock().drain(..).for_each(|thread| drop(thread.join()));
+        self.write_queues(true);
+        self.follow_log();
+    }
+}
+
+impl Background {
+    /// Writes consume queue entries, unless a thread does.
+    pub(crate) fn write_queues(&self, sync: bool) {
+        if self.work == Work::ByHand {
+            write_or_fail(&self.inner, sync);
+        }
+    }
+
+    /// Enters keys up to the end of the log, unless a thread does.
+    pub(crate) fn follow_log(&self) {
+        if self.work == Work::ByHand {
+            enter_or_fail(&self.inner);
+        }
     }
 }
 
@@ -90,14 +117,13 @@ fn write_queues(inner: &Inner) {
     let mut last_sync = Instant::now();
     loop {
         let stopped = inner.queue_bell.wait(pause);
-        let sync = stopped || last_sync.elapsed() >= thorough;
+        let wanted = inner.queue_progress.wanted.swap(false, Ordering::AcqRel);
+        let sync = stopped || wanted || last_sync.elapsed() >= thorough;
         if sync {
             last_sync = Instant::now();
         }
-        match write_and_sync(inner, sync) {
-            Ok(true) => {}
-            Ok(false) => inner.queue_bell.ring(),
-            Err(error) => inner.health.fail(format!("consume queues cannot be written: {error}")),
+        if !write_or_fail(inner, sync) {
+            inner.queue_bell.ring();
         }
         if stopped {
             return;
@@ -105,38 +131,53 @@ fn write_queues(inner: &Inner) {
     }
 }
 
-fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, crate::StoreError> {
+/// Returns whether there is nothing left to write, or no use in trying.
+fn write_or_fail(inner: &Inner, sync: bool) -> bool {
+    if inner.health.failed() {
+        // What is missing since, the next start makes anew: nothing may say that it is complete.
+        return true;
+    }
+    write_and_sync(inner, sync).unwrap_or_else(|error| {
+        inner.health.fail(format!("consume queues cannot be written: {error}"));
+        true
+    })
+}
+
+fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
     let flushed = inner.log.flushed();
     let all = inner.queues.write(flushed)?;
     if sync {
         inner.queues.sync()?;
         let path = Checkpoint::path(&inner.root);
         let checkpoint = inner.checkpoint_at(flushed);
-        checkpoint
-            .save(&*inner.disk, &inner.root)
-            .map_err(crate::StoreError::file("write", path))?;
+        checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
+        inner.queue_progress.on_disk.store(flushed, Ordering::Release);
     }
     Ok(all)
 }
 
 fn follow_log(inner: &Inner) {
-    if !inner.config.message_index_enable {
-        return;
-    }
     loop {
         let stopped = inner.index_bell.wait(INDEX_PAUSE);
-        if let Err(error) = enter_keys(inner) {
-            inner.health.fail(format!("the index cannot be written: {error}"));
-            return;
-        }
-        if stopped {
+        if !enter_or_fail(inner) || stopped {
             return;
         }
     }
 }
 
+fn enter_or_fail(inner: &Inner) -> bool {
+    let entered = enter_keys(inner);
+    if let Err(error) = &entered {
+        inner.health.fail(format!("the index cannot be written: {error}"));
+    }
+    entered.is_ok()
+}
+
 /// Enters the keys of every record up to the end of the log.
-fn enter_keys(inner: &Inner) -> Result<(), crate::StoreError> {
+fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
+    if !inner.config.message_index_enable {
+        return Ok(());
+    }
     let progress = &inner.index_progress;
     let mut position = progress.position.load(Ordering::Acquire).max(inner.log.start());
     while position < inner.log.end() {
@@ -148,8 +189,9 @@ fn enter_keys(inner: &Inner) -> Result<(), crate::StoreError> {
             Step::Blank(next) => Ok((Some(next), None)),
             Step::End(_) => Ok((None, None)),
         })?;
-        if let (_, Some(full_until)) = next {
-            progress.full_until.store(full_until, Ordering::Release);
+        if let (_, Some(filled)) = next {
+            progress.full_until.store(filled.time, Ordering::Release);
+            progress.full_offset.store(filled.offset, Ordering::Release);
         }
         let (Some(next), _) = next else { break };
         position = next;

@@ -2,6 +2,7 @@
 
 use crate::disk::Disk;
 use crate::error::StoreError;
+use crate::index::Keep;
 use std::path::{Path, PathBuf};
 
 const LENGTH: usize = 4096;
@@ -21,7 +22,17 @@ pub(crate) struct Checkpoint {
     pub(crate) master_flushed_offset: i64,
     /// A record boundary at or before the end of the log; 0 when unknown.
     pub(crate) confirmed_offset: i64,
+    /// Every record before this log offset is in its queue on disk. Our own, and more exact than the
+    /// times; `None` when another broker has written the checkpoint since.
+    pub(crate) queues_complete: Option<i64>,
+    /// The log offset at which the last full index file ends; it goes with the field before.
+    pub(crate) index_complete: i64,
 }
+
+/// Where our own part begins, in words of 64 bits: Apache's brokers write only the first five.
+const OWN: usize = 256;
+/// What our own part begins with.
+const MAGIC: i64 = i64::from_be_bytes(*b"FerroMQ1");
 
 impl Checkpoint {
     pub(crate) fn path(root: &Path) -> PathBuf {
@@ -45,6 +56,12 @@ impl Checkpoint {
             index_timestamp: field(2),
             master_flushed_offset: field(3),
             confirmed_offset: field(4),
+            queues_complete: {
+                // The times are repeated there: they tell whether this is still the last word.
+                let own = [field(OWN), field(OWN + 3), field(OWN + 4), field(OWN + 5)];
+                (own == [MAGIC, field(0), field(1), field(2)]).then(|| field(OWN + 1))
+            },
+            index_complete: field(OWN + 2),
         })
     }
 
@@ -60,7 +77,23 @@ impl Checkpoint {
             bytes.extend_from_slice(&field.to_be_bytes());
         }
         bytes.resize(LENGTH, 0);
+        if let Some(offset) = self.queues_complete {
+            let own = [MAGIC, offset, self.index_complete];
+            let times = [self.log_timestamp, self.queues_timestamp, self.index_timestamp];
+            for (index, field) in own.into_iter().chain(times).enumerate() {
+                let at = (OWN + index) * 8;
+                bytes[at..at + 8].copy_from_slice(&field.to_be_bytes());
+            }
+        }
         disk.replace(&Checkpoint::path(root), &bytes)
+    }
+
+    /// Which index files are complete on disk.
+    pub(crate) fn index_to_keep(&self) -> Keep {
+        match self.queues_complete {
+            Some(_) => Keep::Offset(self.index_complete),
+            None => Keep::Time(self.index_timestamp),
+        }
     }
 
     /// Messages stored up to this time are on disk in the log and in their queues.

@@ -5,6 +5,7 @@ use crate::disk::{Disk, Segment};
 use crate::error::{AppendError, StoreError};
 use crate::preparer::Preparer;
 use crate::segment_files;
+use crate::work::Work;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
@@ -13,7 +14,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What a blank record at a segment's end takes at least.
 const BLANK: usize = 8;
@@ -133,14 +134,18 @@ pub(crate) struct CommitLog {
     preparer: Preparer,
 }
 
-pub(crate) fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+fn now_ms(disk: &dyn Disk) -> i64 {
+    disk.now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 impl CommitLog {
     /// Opens the segments that exist. Until [`recovered`](Self::recovered), all of them count as
     /// written to their ends.
-    pub(crate) fn open(disk: Arc<dyn Disk>, config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        config: &StoreConfig,
+        work: Work,
+    ) -> Result<Self, StoreError> {
         let directory = config.commit_log_directory();
         disk.create_directory(&directory).map_err(StoreError::file("create", &directory))?;
         let size = config.mapped_file_size_commit_log;
@@ -153,7 +158,7 @@ impl CommitLog {
             segments.push(LogSegment { base, path, file: file.into() });
         }
         let end = segments.last().map_or(0, |last| last.base + size);
-        let preparer = Preparer::start(disk.clone(), directory.clone(), size as u64);
+        let preparer = Preparer::start(disk.clone(), directory.clone(), size as u64, work)?;
         Ok(CommitLog {
             disk,
             directory,
@@ -225,7 +230,7 @@ impl CommitLog {
         }
         let mut writer = self.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
         let (base, file) = self.room_for(&mut writer, length)?;
-        let (start, timestamp) = (writer.position, now_ms());
+        let (start, timestamp) = (writer.position, now_ms(&*self.disk));
         let mut at = 0;
         for (index, part) in records.parts.iter().enumerate() {
             let bytes = &mut records.bytes[at..at + part.length];
@@ -363,6 +368,16 @@ impl CommitLog {
         }
         self.flushed.fetch_max(to, Ordering::AcqRel);
         Ok(to)
+    }
+
+    /// Writes everything from `start` on to disk: a process that was killed may have left it to the
+    /// system, and from now on it counts as flushed.
+    pub(crate) fn sync_from(&self, start: i64) -> Result<(), StoreError> {
+        for segment in self.segments.load().iter().filter(|s| s.base + self.size > start) {
+            let within = (self.end() - segment.base).clamp(0, self.size) as usize;
+            segment.file.sync(within).map_err(StoreError::file("sync", &segment.path))?;
+        }
+        Ok(())
     }
 
     /// Removes the oldest segment; the last is never removed. Readers keep what they hold.

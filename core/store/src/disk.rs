@@ -82,6 +82,11 @@ pub trait Disk: Send + Sync + 'static {
 
     /// How much the file system at `path` holds.
     fn space(&self, path: &Path) -> io::Result<Space>;
+
+    /// The clock by which files are dated, and messages with them.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
 }
 
 /// A file of fixed size that is written once, front to back. What is published never changes, and
@@ -138,6 +143,9 @@ pub trait RandomFile: Send + Sync {
 
     /// Writes at a place, whole.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+
+    /// Makes a range zero. What was never written costs nothing.
+    fn clear(&self, range: Range<u64>) -> io::Result<()>;
 
     /// Returns when everything is on disk.
     fn sync(&self) -> io::Result<()>;

@@ -5,6 +5,16 @@ use thiserror::Error;
 /// Why a data directory cannot be opened or read.
 #[derive(Debug, Error)]
 pub enum StoreError {
+    /// The system gives no thread.
+    #[error(
+        "cannot start the thread {name}: {source}; look at the limits on processes and threads"
+    )]
+    Thread {
+        /// The thread.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The system refused an operation on a file.
     #[error("cannot {action} {}: {source}", path.display())]
     File {

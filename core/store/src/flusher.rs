@@ -6,8 +6,9 @@
 
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
-use crate::error::FlushOutcome;
+use crate::error::{FlushOutcome, StoreError};
 use crate::health::Health;
+use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +49,12 @@ pub(crate) struct Flusher {
 }
 
 impl Flusher {
-    pub(crate) fn start(log: Arc<CommitLog>, health: Arc<Health>, config: &StoreConfig) -> Self {
+    pub(crate) fn start(
+        log: Arc<CommitLog>,
+        health: Arc<Health>,
+        config: &StoreConfig,
+        work: Work,
+    ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared {
             log,
             health,
@@ -63,12 +69,9 @@ impl Flusher {
             let shared = shared.clone();
             move || shared.run()
         };
-        let thread = std::thread::Builder::new().name("ferromq-flush".into()).spawn(run);
-        if let Err(error) = &thread {
-            shared.health.fail(format!("no thread to flush the commit log: {error}"));
-        }
+        let thread = work.start("ferromq-flush", run)?;
         let timeout = Duration::from_millis(config.sync_flush_timeout);
-        Flusher { shared, timeout, thread: Mutex::new(thread.ok()) }
+        Ok(Flusher { shared, timeout, thread: Mutex::new(thread) })
     }
 
     /// Something was appended.
@@ -105,9 +108,19 @@ impl Flusher {
     pub(crate) fn stop(&self) {
         self.shared.state.lock().stopped = true;
         self.shared.changed.notify_one();
-        if let Some(thread) = self.thread.lock().take() {
-            let _ = thread.join();
+        match self.thread.lock().take() {
+            Some(thread) => drop(thread.join()),
+            None => {
+                self.flush();
+                self.shared.answer_all(FlushOutcome::Failed);
+            }
         }
+    }
+
+    /// Syncs what there is and tells those who wait, on the caller's thread.
+    pub(crate) fn flush(&self) {
+        self.shared.sync();
+        self.shared.answer();
     }
 }
 
@@ -122,9 +135,7 @@ impl Shared {
                 waiting || stopped || behind >= self.least || last_sync.elapsed() >= self.thorough;
             if behind > 0 && due && !self.health.failed() {
                 last_sync = Instant::now();
-                if let Err(error) = self.log.sync() {
-                    self.health.fail(format!("the commit log cannot be synced: {error}"));
-                }
+                self.sync();
             } else if behind > 0 {
                 self.dirty.store(true, Ordering::Release);
             }
@@ -132,6 +143,14 @@ impl Shared {
             if stopped {
                 return self.answer_all(FlushOutcome::Failed);
             }
+        }
+    }
+
+    fn sync(&self) {
+        if !self.health.failed()
+            && let Err(error) = self.log.sync()
+        {
+            self.health.fail(format!("the commit log cannot be synced: {error}"));
         }
     }
 

@@ -110,6 +110,31 @@ fn hash_of(topic: &str, key: &str) -> u32 {
     hash.checked_abs().unwrap_or(0) as u32
 }
 
+/// Which files were complete on disk at an unclean exit.
+#[derive(Clone, Copy)]
+pub(crate) enum Keep {
+    /// Those that ended at this time (ms) or before.
+    Time(i64),
+    /// Full ones that ended at this log offset or before.
+    Offset(i64),
+}
+
+impl Keep {
+    fn includes(self, file: &IndexFile) -> bool {
+        match self {
+            Keep::Time(until) => file.long(END_TIME) <= until,
+            Keep::Offset(until) => file.is_full() && file.long(END_OFFSET) <= until,
+        }
+    }
+}
+
+/// Where a file that was filled ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Filled {
+    pub(crate) time: i64,
+    pub(crate) offset: i64,
+}
+
 pub(crate) struct Index {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
@@ -124,7 +149,8 @@ impl Index {
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         config: &StoreConfig,
-        keep_until: Option<i64>,
+        keep: Option<Keep>,
+        log_end: i64,
     ) -> Result<Self, StoreError> {
         let directory = config.root().join("index");
         let (slots, entries) = (config.max_hash_slot_num as u32, config.max_index_num as u32);
@@ -142,7 +168,9 @@ impl Index {
             }
             let words = disk.open_words(&path, length).map_err(StoreError::file("open", &path))?;
             let file = IndexFile { path, words, slots, entries };
-            if keep_until.is_some_and(|until| file.long(END_TIME) > until) {
+            // Nor those that name records which the log has lost: others will be there.
+            let ahead = file.next() > 1 && file.long(END_OFFSET) >= log_end;
+            if keep.is_some_and(|keep| ahead || !keep.includes(&file)) {
                 disk.remove(&file.path).map_err(StoreError::file("remove", &file.path))?;
                 continue;
             }
@@ -151,9 +179,9 @@ impl Index {
         Ok(Index { disk, directory, slots, entries, files: RwLock::new(files) })
     }
 
-    /// Enters the keys of a record, unless it has been entered already. Returns the end time of a
-    /// file that this filled.
-    pub(crate) fn enter(&self, record: &RecordView<'_>) -> Result<Option<i64>, StoreError> {
+    /// Enters the keys of a record, unless it has been entered already. Returns the end of a file
+    /// that this filled, and that is on disk now.
+    pub(crate) fn enter(&self, record: &RecordView<'_>) -> Result<Option<Filled>, StoreError> {
         if record.transaction_type() == message::TRANSACTION_ROLLBACK {
             return Ok(None);
         }
@@ -186,12 +214,12 @@ impl Index {
         Ok(filled)
     }
 
-    fn close_last(&self) -> Result<Option<i64>, StoreError> {
+    fn close_last(&self) -> Result<Option<Filled>, StoreError> {
         let Some(last) = self.files.read().last().cloned() else {
             return Ok(None);
         };
         last.words.sync().map_err(StoreError::file("sync", &last.path))?;
-        Ok(Some(last.long(END_TIME)))
+        Ok(Some(Filled { time: last.long(END_TIME), offset: last.long(END_OFFSET) }))
     }
 
     /// A new file, whose header goes on where the last one ended.

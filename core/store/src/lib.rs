@@ -16,6 +16,7 @@ mod background;
 mod checkpoint;
 mod commit_log;
 mod config;
+mod deleted;
 mod disk;
 mod error;
 mod flusher;
@@ -33,6 +34,7 @@ mod retention;
 mod segment_files;
 mod store;
 pub mod tables;
+mod work;
 
 pub use commit_log::{NewRecords, TagsCode};
 pub use config::StoreConfig;

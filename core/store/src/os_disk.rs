@@ -5,6 +5,7 @@ use crate::mapped::{MappedSegment, MappedWords};
 use rustix::fs::FallocateFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,17 +26,21 @@ fn reserve(file: &File, length: u64) -> io::Result<()> {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::OPNOTSUPP) => {
             // Such file systems get zeros written; slow, but a full disk is still an error here.
-            let zeros = vec![0; 1 << 20];
-            let mut at = file.metadata()?.len();
-            while at < length {
-                let part = zeros.len().min((length - at) as usize);
-                file.write_all_at(&zeros[..part], at)?;
-                at += part as u64;
-            }
-            Ok(())
+            write_zeros(file, file.metadata()?.len()..length)
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = range.start;
+    while at < range.end {
+        let part = zeros.len().min((range.end - at) as usize);
+        file.write_all_at(&zeros[..part], at)?;
+        at += part as u64;
+    }
+    Ok(())
 }
 
 fn sync_parent(path: &Path) -> io::Result<()> {
@@ -172,6 +177,18 @@ impl RandomFile for OsFile {
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, at)
+    }
+
+    fn clear(&self, range: Range<u64>) -> io::Result<()> {
+        let length = range.end.saturating_sub(range.start);
+        if length == 0 {
+            return Ok(());
+        }
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match rustix::fs::fallocate(&self.0, hole, range.start, length) {
+            Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&self.0, range),
+            other => Ok(other?),
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

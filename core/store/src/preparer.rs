@@ -2,7 +2,9 @@
 //! file system.
 
 use crate::disk::{Disk, Segment};
+use crate::error::StoreError;
 use crate::segment_files;
+use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,26 +33,33 @@ struct Shared {
 pub(crate) struct Preparer {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
+    size: u64,
+    work: Work,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Preparer {
-    pub(crate) fn start(disk: Arc<dyn Disk>, directory: PathBuf, size: u64) -> Self {
+    pub(crate) fn start(
+        disk: Arc<dyn Disk>,
+        directory: PathBuf,
+        size: u64,
+        work: Work,
+    ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
-        let work = {
+        let run = {
             let (disk, directory, shared) = (disk.clone(), directory.clone(), shared.clone());
             move || prepare(&*disk, &directory, size, &shared)
         };
-        let thread = std::thread::Builder::new().name("ferromq-segments".into()).spawn(work);
-        if let Err(error) = &thread {
-            tracing::error!(%error, "no thread to prepare commit log segments");
-        }
-        Preparer { disk, directory, shared, thread: Mutex::new(thread.ok()) }
+        let thread = work.start("ferromq-segments", run)?;
+        Ok(Preparer { disk, directory, size, work, shared, thread: Mutex::new(thread) })
     }
 
     /// Asks for the segment at `base`, without waiting.
     pub(crate) fn ask(&self, base: i64) {
+        if self.work == Work::ByHand {
+            return;
+        }
         let mut state = self.shared.state.lock();
         let ready =
             state.ready.as_ref().is_some_and(|(ready, made)| *ready == base && made.is_ok());
@@ -62,12 +71,18 @@ impl Preparer {
 
     /// Whether the segment at `base` can be taken without waiting; asks for it if not.
     pub(crate) fn is_ready(&self, base: i64) -> bool {
+        if self.work == Work::ByHand {
+            return true;
+        }
         self.ask(base);
         self.shared.state.lock().ready.as_ref().is_some_and(|(ready, _)| *ready == base)
     }
 
     /// The segment at `base`, waiting for it if it is not ready.
     pub(crate) fn take(&self, base: i64) -> Result<Arc<dyn Segment>, String> {
+        if self.work == Work::ByHand {
+            return make(&*self.disk, &self.directory, self.size, base).map(Arc::from);
+        }
         self.ask(base);
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.state.lock();
@@ -114,15 +129,19 @@ fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Sha
                 shared.changed.wait(&mut state);
             }
         };
-        let path = segment_files::path(directory, base);
-        let made = disk.create_segment(&path, size).map_err(|error| {
-            tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
-            format!("cannot create {}: {error}", path.display())
-        });
+        let made = make(disk, directory, size, base);
         let mut state = shared.state.lock();
         state.making = None;
         state.ready = Some((base, made));
         drop(state);
         shared.changed.notify_all();
     }
+}
+
+fn make(disk: &dyn Disk, directory: &std::path::Path, size: u64, base: i64) -> Made {
+    let path = segment_files::path(directory, base);
+    disk.create_segment(&path, size).map_err(|error| {
+        tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
+        format!("cannot create {}: {error}", path.display())
+    })
 }

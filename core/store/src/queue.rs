@@ -5,11 +5,11 @@
 //! points beyond the log, and a crash loses entries that recovery makes anew from the log. A queue
 //! never written has no file; one not used has none open.
 
-use crate::disk::{Disk, RandomFile};
+use crate::disk::{DirEntry, Disk, RandomFile};
 use crate::error::StoreError;
 use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,8 +80,10 @@ pub(crate) struct State {
     open: Option<(i64, Arc<dyn RandomFile>)>,
     /// Whether the queue is on the list of those to be written.
     pub(crate) listed: bool,
-    /// Whether a file was written since the last sync.
-    unsynced: bool,
+    /// The files written since the last sync, by their first bytes.
+    unsynced: BTreeSet<i64>,
+    /// Whether recovery has made room behind the entries that are trusted.
+    tail_cleared: bool,
     /// Whether the first file begins before the first entry, and that part is still unwritten.
     starts_within_file: bool,
 }
@@ -98,15 +100,26 @@ impl State {
     }
 }
 
+/// What recovery did with a record's entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restored {
+    /// It was missing.
+    Added,
+    /// It is there, but perhaps not on disk: the queue is to be synced.
+    Unsynced,
+    /// It is there, and nothing is to be done for it, or no more than for the one before.
+    Present,
+}
+
 /// One queue of a topic.
 pub struct Queue {
     topic: Arc<str>,
     id: i32,
     directory: PathBuf,
     file_size: u64,
-    /// Entries that point here or beyond were written before a crash that the log's end did not
-    /// survive.
-    log_end_at_start: i64,
+    /// Entries of records that end before this log offset are on disk as they were written. What is
+    /// behind them may be anything that a crash has left.
+    trusted: i64,
     disk: Arc<dyn Disk>,
     state: Mutex<Option<State>>,
 }
@@ -118,9 +131,9 @@ impl Queue {
         id: i32,
         directory: PathBuf,
         file_size: u64,
-        log_end_at_start: i64,
+        trusted: i64,
     ) -> Self {
-        Queue { topic, id, directory, file_size, log_end_at_start, disk, state: Mutex::new(None) }
+        Queue { topic, id, directory, file_size, trusted, disk, state: Mutex::new(None) }
     }
 
     /// The topic.
@@ -158,26 +171,20 @@ impl Queue {
     }
 
     fn load(&self) -> Result<State, StoreError> {
-        let files = segment_files::list(
-            &*self.disk,
-            &self.directory,
-            self.file_size,
-            "mappedFileSizeConsumeQueue",
-        )?;
+        let files = self.files()?;
         let (Some((first, _)), Some((last, _))) = (files.first(), files.last()) else {
             return Ok(State::empty());
         };
         let (start, limit) = (first / ENTRY as i64, (last + self.file_size as i64) / ENTRY as i64);
         let mut state = State { in_files: limit, min: start, ..State::empty() };
-        // Written entries come first, and among them the physical offsets grow.
-        let written = self.search(&mut state, start, limit, |entry| entry.is_written())?;
-        let kept = self.search(&mut state, start, written, |entry| {
-            !entry.is_message() || entry.end() <= self.log_end_at_start
+        // Trusted entries come first, and among them the physical offsets grow.
+        let kept = self.search(&mut state, start, limit, |entry| {
+            entry.is_written() && (!entry.is_message() || entry.end() <= self.trusted)
         })?;
-        if kept < written {
-            tracing::warn!(topic = %self.topic, queue = self.id, entries = written - kept,
-                "consume queue entries point beyond the commit log; removed");
-            self.clear(&mut state, kept, written)?;
+        if kept < limit && self.entry_in_file(&mut state, kept)?.is_written() {
+            tracing::warn!(topic = %self.topic, queue = self.id, offset = kept,
+                "consume queue entries from here on are not to be trusted after a crash; removed");
+            self.clear(&mut state, kept)?;
         }
         state.in_files = kept;
         if kept > start {
@@ -221,6 +228,12 @@ impl Queue {
         Ok(Entry::decode(&bytes).unwrap_or(Entry::BLANK))
     }
 
+    /// The first byte of the file that holds the entry at `offset`.
+    fn base_of(&self, offset: i64) -> i64 {
+        let byte = offset as u64 * ENTRY;
+        (byte - byte % self.file_size) as i64
+    }
+
     /// The file that holds the entry at `offset`, and where in it.
     fn file_of(
         &self,
@@ -228,7 +241,7 @@ impl Queue {
         offset: i64,
     ) -> Result<(Arc<dyn RandomFile>, u64), StoreError> {
         let byte = offset as u64 * ENTRY;
-        let (base, within) = ((byte - byte % self.file_size) as i64, byte % self.file_size);
+        let (base, within) = (self.base_of(offset), byte % self.file_size);
         if let Some((_, file)) = state.open.as_ref().filter(|(open, _)| *open == base) {
             return Ok((file.clone(), within));
         }
@@ -239,14 +252,24 @@ impl Queue {
         Ok((file, within))
     }
 
-    /// Makes the entries in `from..to` zero, as if they had never been written.
-    fn clear(&self, state: &mut State, from: i64, to: i64) -> Result<(), StoreError> {
-        let zeros = vec![0; ENTRY as usize];
-        for offset in from..to {
-            let (file, at) = self.file_of(state, offset)?;
-            file.write_at(&zeros, at).map_err(StoreError::file("write", &self.directory))?;
+    /// Makes all entries from `from` on zero, as if they had never been written.
+    fn clear(&self, state: &mut State, from: i64) -> Result<(), StoreError> {
+        let first = self.base_of(from);
+        for (base, _) in self.files()? {
+            if base >= first {
+                let start = (from * ENTRY as i64 - base).max(0) as u64;
+                let (file, _) = self.file_of(state, base / ENTRY as i64)?;
+                let failed = StoreError::file("write", &self.directory);
+                file.clear(start..self.file_size).map_err(failed)?;
+                state.unsynced.insert(base);
+            }
         }
         Ok(())
+    }
+
+    fn files(&self) -> Result<Vec<(i64, DirEntry)>, StoreError> {
+        let setting = "mappedFileSizeConsumeQueue";
+        segment_files::list(&*self.disk, &self.directory, self.file_size, setting)
     }
 
     /// The offset of the next message.
@@ -311,11 +334,23 @@ impl Queue {
     }
 
     /// Adds the entry of a record found in the log during recovery, unless it is there already.
-    /// Returns whether it was added.
-    pub(crate) fn restore(&self, queue_offset: i64, entry: Entry) -> Result<bool, StoreError> {
+    pub(crate) fn restore(&self, queue_offset: i64, entry: Entry) -> Result<Restored, StoreError> {
         let mut state = self.state()?;
+        if !std::mem::replace(&mut state.tail_cleared, true) {
+            // Behind the entries that are trusted there may be some that reached the disk without
+            // those before them.
+            let end = state.end();
+            self.clear(&mut state, end)?;
+        }
         if entry.end() <= state.physical_end || queue_offset < state.end() {
-            return Ok(false);
+            if queue_offset >= state.in_files {
+                return Ok(Restored::Present);
+            }
+            // Whoever wrote it was killed, perhaps before it was synced.
+            return Ok(match state.unsynced.insert(self.base_of(queue_offset)) {
+                true => Restored::Unsynced,
+                false => Restored::Present,
+            });
         }
         if state.end() == 0 {
             // The queue's first messages are gone with their log segments.
@@ -327,7 +362,7 @@ impl Queue {
             state.tail.push_back(Entry::BLANK);
         }
         state.push(entry);
-        Ok(true)
+        Ok(Restored::Added)
     }
 
     /// Writes entries to files whose records end at or before `log_offset`. Returns whether none
@@ -358,25 +393,24 @@ impl Queue {
             let mut state = self.state()?;
             state.tail.drain(..part);
             state.in_files += part as i64;
-            state.unsynced = true;
+            state.unsynced.insert(self.base_of(first));
             state.starts_within_file = false;
         }
     }
 
     /// Syncs what was written, and closes the file.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        let file = {
+        let mut files = Vec::new();
+        {
             let mut state = self.state()?;
-            let open = state.open.take();
-            if !std::mem::take(&mut state.unsynced) {
-                return Ok(());
+            for base in std::mem::take(&mut state.unsynced) {
+                files.push(self.file_of(&mut state, base / ENTRY as i64)?.0);
             }
-            open
-        };
-        match file {
-            Some((_, file)) => file.sync().map_err(StoreError::file("sync", &self.directory)),
-            None => Ok(()),
+            state.open = None;
         }
+        // Without the lock: syncing takes its time.
+        let failed = |error| StoreError::file("sync", &self.directory)(error);
+        files.iter().try_for_each(|file| file.sync().map_err(failed))
     }
 
     /// Makes the directory into which entries are going to be written.
@@ -386,15 +420,21 @@ impl Queue {
             .map_err(StoreError::file("create", &self.directory))
     }
 
+    /// Where the last entry's record ends; 0 without entries.
+    pub(crate) fn physical_end(&self) -> Result<i64, StoreError> {
+        Ok(self.state()?.physical_end)
+    }
+
+    /// Removes all files.
+    pub(crate) fn remove_files(&self) -> Result<(), StoreError> {
+        let failed = StoreError::file("remove", &self.directory);
+        self.disk.remove_directory(&self.directory).map_err(failed)
+    }
+
     /// Removes files all of whose records are gone from a log that starts at `log_start`.
     pub(crate) fn remove_expired(&self, log_start: i64) -> Result<(), StoreError> {
         let min = self.min(log_start)?;
-        let files = segment_files::list(
-            &*self.disk,
-            &self.directory,
-            self.file_size,
-            "mappedFileSizeConsumeQueue",
-        )?;
+        let files = self.files()?;
         let Some(((last, _), before)) = files.split_last() else {
             return Ok(());
         };
@@ -419,7 +459,8 @@ impl State {
             physical_end: 0,
             open: None,
             listed: false,
-            unsynced: false,
+            unsynced: BTreeSet::new(),
+            tail_cleared: false,
             starts_within_file: false,
         }
     }

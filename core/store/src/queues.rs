@@ -1,12 +1,13 @@
 //! All consume queues, by topic and number.
 
 use crate::config::StoreConfig;
+use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
 use crate::error::StoreError;
 use crate::queue::Queue;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 type TopicQueues = Arc<RwLock<Vec<Option<Arc<Queue>>>>>;
@@ -15,7 +16,7 @@ pub(crate) struct Queues {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     file_size: u64,
-    log_end_at_start: i64,
+    trusted: i64,
     topics: RwLock<HashMap<Arc<str>, TopicQueues>>,
     /// Queues with entries that are not in their files.
     listed: Mutex<Vec<Arc<Queue>>>,
@@ -24,12 +25,12 @@ pub(crate) struct Queues {
 }
 
 impl Queues {
-    pub(crate) fn new(disk: Arc<dyn Disk>, config: &StoreConfig, log_end_at_start: i64) -> Self {
+    pub(crate) fn new(disk: Arc<dyn Disk>, config: &StoreConfig, trusted: i64) -> Self {
         Queues {
             disk,
             directory: config.root().join("consumequeue"),
             file_size: config.queue_file_size(),
-            log_end_at_start,
+            trusted,
             topics: RwLock::default(),
             listed: Mutex::default(),
             unsynced: Mutex::default(),
@@ -52,7 +53,7 @@ impl Queues {
         let queue = queues[index].get_or_insert_with(|| {
             let directory = self.directory.join(topic).join(id.to_string());
             let (disk, topic) = (self.disk.clone(), Arc::from(topic));
-            Arc::new(Queue::new(disk, topic, id, directory, self.file_size, self.log_end_at_start))
+            Arc::new(Queue::new(disk, topic, id, directory, self.file_size, self.trusted))
         });
         Some(queue.clone())
     }
@@ -60,6 +61,11 @@ impl Queues {
     /// Puts a queue on the list of those to be written.
     pub(crate) fn list(&self, queue: &Arc<Queue>) {
         self.listed.lock().push(queue.clone());
+    }
+
+    /// Puts a queue on the list of those to be synced.
+    pub(crate) fn list_unsynced(&self, queue: &Arc<Queue>) {
+        self.unsynced.lock().push(queue.clone());
     }
 
     /// Writes entries whose records end at or before `log_offset`. Returns whether none is left.
@@ -89,13 +95,16 @@ impl Queues {
         let list = |path: &PathBuf| self.disk.list(path).map_err(StoreError::file("list", path));
         let mut found = Vec::new();
         for topic in list(&self.directory)?.iter().filter(|entry| entry.is_directory) {
-            for queue in list(&topic.path)?.iter().filter(|entry| entry.is_directory) {
-                if let Ok(id) = queue.name.parse() {
-                    found.push((topic.name.clone(), id));
-                }
-            }
+            let ids = self.ids_on_disk(&topic.path)?;
+            found.extend(ids.into_iter().map(|id| (topic.name.clone(), id)));
         }
         Ok(found)
+    }
+
+    fn ids_on_disk(&self, topic: &Path) -> Result<Vec<i32>, StoreError> {
+        let entries = self.disk.list(topic).map_err(StoreError::file("list", topic))?;
+        let directories = entries.iter().filter(|entry| entry.is_directory);
+        Ok(directories.filter_map(|entry| entry.name.parse().ok()).collect())
     }
 
     /// Removes every queue: without a log they point nowhere.
@@ -113,6 +122,30 @@ impl Queues {
         self.unsynced.lock().retain(|queue| queue.topic() != topic);
         let directory = self.directory.join(topic);
         self.disk.remove_directory(&directory).map_err(StoreError::file("remove", &directory))
+    }
+
+    /// Removes queues that a crash has brought back after their topic was deleted: those without an
+    /// entry of a later life.
+    pub(crate) fn finish_deletions(&self, deleted: &DeletedTopics) -> Result<(), StoreError> {
+        for (topic, log_end) in deleted.all() {
+            for id in self.ids_on_disk(&self.directory.join(&topic))? {
+                let Some(queue) = self.get(&topic, id) else { continue };
+                if queue.physical_end()? <= log_end {
+                    self.forget(&queue);
+                    queue.remove_files()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self, queue: &Queue) {
+        if let (Some(queues), Ok(index)) =
+            (self.topics.read().get(queue.topic()), usize::try_from(queue.id()))
+            && let Some(place) = queues.write().get_mut(index)
+        {
+            *place = None;
+        }
     }
 
     /// Removes files whose records are all gone from a log that starts at `log_start`.

@@ -7,9 +7,9 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, Step, TagsCode};
+use crate::deleted::DeletedTopics;
 use crate::error::StoreError;
-use crate::index::Index;
-use crate::queue::Entry;
+use crate::queue::{Entry, Restored};
 use crate::queues::Queues;
 use ferromq_model::flags::message;
 use ferromq_model::names;
@@ -17,6 +17,7 @@ use ferromq_protocol::properties::key;
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::tags;
 use std::convert::Infallible;
+use std::ops::Range;
 use std::time::Duration;
 
 /// How tags codes are made from stored records.
@@ -75,13 +76,13 @@ pub(crate) fn find_end(log: &CommitLog, verify: bool) -> i64 {
     end
 }
 
-/// Reads the log from where it may not have been entered, enters it, and returns its end.
+/// Reads the log from where it may not have been entered, enters it, and returns what it read.
 pub(crate) fn replay(
     log: &CommitLog,
     checkpoint: &Checkpoint,
     verify: bool,
     mut enter: impl FnMut(&RecordView<'_>) -> Result<(), StoreError>,
-) -> Result<i64, StoreError> {
+) -> Result<Range<i64>, StoreError> {
     let segments = log.segments();
     let complete = checkpoint.complete_until();
     let covered = |base: i64| {
@@ -93,9 +94,12 @@ pub(crate) fn replay(
             _ => false,
         })
     };
-    let newest = segments.iter().rev().find(|segment| covered(segment.base));
-    let start = newest.or(segments.first()).map_or(0, |segment| segment.base);
-    walk(log, start, verify, &mut enter)
+    let within = |offset: &i64| (log.start()..=log.end()).contains(offset);
+    let start = checkpoint.queues_complete.filter(within).unwrap_or_else(|| {
+        let newest = segments.iter().rev().find(|segment| covered(segment.base));
+        newest.or(segments.first()).map_or(0, |segment| segment.base)
+    });
+    Ok(start..walk(log, start, verify, &mut enter)?)
 }
 
 /// Visits the records from `offset` on and returns where they end.
@@ -123,24 +127,27 @@ fn walk<E>(
     }
 }
 
-/// Enters one record in its queue, and in the index unless that is off.
+/// Enters one record in its queue, unless its topic was deleted since.
 pub(crate) fn enter(
     record: &RecordView<'_>,
     rule: &TagsRule,
     queues: &Queues,
-    index: Option<&Index>,
+    deleted: &DeletedTopics,
 ) -> Result<(), StoreError> {
-    if let Some(entry) = rule.entry(record)
+    if !deleted.covers(record.topic(), record.physical_offset())
+        && let Some(entry) = rule.entry(record)
         && let Some(queue) = queues.get(record.topic(), record.queue_id())
-        && queue.restore(record.queue_offset(), entry)?
     {
-        let mut state = queue.state()?;
-        if !std::mem::replace(&mut state.listed, true) {
-            queues.list(&queue);
+        match queue.restore(record.queue_offset(), entry)? {
+            Restored::Added => {
+                let mut state = queue.state()?;
+                if !std::mem::replace(&mut state.listed, true) {
+                    queues.list(&queue);
+                }
+            }
+            Restored::Unsynced => queues.list_unsynced(&queue),
+            Restored::Present => {}
         }
-    }
-    if let Some(index) = index {
-        index.enter(record)?;
     }
     Ok(())
 }

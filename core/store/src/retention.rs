@@ -3,8 +3,10 @@
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::store::Inner;
+use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -23,17 +25,14 @@ pub(crate) struct Retention {
 const FIRST_LOOK: u32 = 6;
 
 impl Retention {
-    pub(crate) fn start(inner: Arc<Inner>) -> Self {
+    pub(crate) fn start(inner: Arc<Inner>, work: Work) -> Result<Self, StoreError> {
         let signal = Arc::new(Signal::default());
         let run = {
             let signal = signal.clone();
             move || run(&inner, &signal)
         };
-        let thread = std::thread::Builder::new().name("ferromq-retention".into()).spawn(run);
-        if let Err(error) = &thread {
-            tracing::error!(%error, "no thread to remove expired messages");
-        }
-        Retention { signal, thread: Mutex::new(thread.ok()) }
+        let thread = work.start("ferromq-retention", run)?;
+        Ok(Retention { signal, thread: Mutex::new(thread) })
     }
 
     pub(crate) fn stop(&self) {
@@ -58,7 +57,7 @@ fn run(inner: &Inner, signal: &Signal) {
         }
         drop(stopped);
         pause = interval;
-        if let Err(error) = look(inner, SystemTime::now(), local_hour()) {
+        if let Err(error) = look(inner, inner.disk.now(), local_hour()) {
             tracing::error!(%error, "expired messages cannot be removed");
         }
     }
@@ -101,6 +100,13 @@ fn remove_segments(inner: &Inner, now: SystemTime, by_force: bool) -> Result<usi
     let batch = inner.config.delete_file_batch_max as usize;
     let mut removed = 0;
     for segment in inner.log.segments().iter().take(batch) {
+        // The last trace of a queue's offsets must not go: without entries they would begin again.
+        let end = segment.base + segment.file.length() as i64;
+        if end > inner.queue_progress.on_disk.load(Ordering::Acquire) {
+            inner.queue_progress.wanted.store(true, Ordering::Release);
+            inner.queue_bell.ring();
+            break;
+        }
         let entry = files.iter().find(|entry| entry.path == segment.path);
         let age = entry.and_then(|entry| now.duration_since(entry.modified).ok());
         let expired = age.is_some_and(|age| age >= kept_for);

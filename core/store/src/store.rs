@@ -1,7 +1,8 @@
-use crate::background::{Background, Bell, IndexProgress};
+use crate::background::{Background, Bell, IndexProgress, QueueProgress};
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step};
 use crate::config::StoreConfig;
+use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
 use crate::error::{AppendError, StoreError};
 use crate::flusher::{FlushCallback, Flusher};
@@ -14,8 +15,10 @@ use crate::queues::Queues;
 use crate::read::{self, ReadLimits, ReadResult, TransferLimits};
 use crate::recovery::{self, TagsRule};
 use crate::retention::{self, Retention};
+use crate::work::Work;
 use bytes::Bytes;
 use ferromq_protocol::record::RecordView;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +32,11 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<CommitLog>,
     pub(crate) queues: Queues,
     pub(crate) index: Index,
+    pub(crate) deleted: DeletedTopics,
     pub(crate) queue_bell: Bell,
     pub(crate) index_bell: Bell,
     pub(crate) index_progress: IndexProgress,
+    pub(crate) queue_progress: QueueProgress,
 }
 
 impl Inner {
@@ -44,6 +49,8 @@ impl Inner {
             index_timestamp: self.index_progress.full_until.load(Ordering::Acquire),
             master_flushed_offset: 0,
             confirmed_offset: 0,
+            queues_complete: Some(flushed),
+            index_complete: self.index_progress.full_offset.load(Ordering::Acquire),
         }
     }
 
@@ -115,6 +122,21 @@ impl Store {
 
     /// As [`open`](Self::open), on another disk.
     pub fn open_on(disk: Arc<dyn Disk>, config: StoreConfig) -> Result<Store, StoreError> {
+        Store::start(disk, config, Work::OnThreads)
+    }
+
+    /// As [`open_on`](Self::open_on), without threads: the caller does their work, with
+    /// [`flush`](Self::flush), [`write_queues`](Self::write_queues),
+    /// [`enter_keys`](Self::enter_keys) and [`remove_expired`](Self::remove_expired). For tests in
+    /// which everything is to happen again in the same order.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_by_hand(disk: Arc<dyn Disk>, config: StoreConfig) -> Result<Store, StoreError> {
+        Store::start(disk, config, Work::ByHand)
+    }
+
+    fn start(disk: Arc<dyn Disk>, config: StoreConfig, work: Work) -> Result<Store, StoreError> {
         let root = config.root();
         disk.create_directory(&root).map_err(StoreError::file("create", &root))?;
         let lock = DirectoryLock::take(&root)?;
@@ -122,11 +144,12 @@ impl Store {
         let unclean = disk.list(&root).map_err(StoreError::file("list", &root))?;
         let unclean = unclean.iter().any(|entry| entry.name == "abort");
         let checkpoint = Checkpoint::load(&*disk, &root)?;
-        let mut log = CommitLog::open(disk.clone(), &config)?;
-        let index =
-            Index::open(disk.clone(), &config, unclean.then_some(checkpoint.index_timestamp))?;
+        let mut log = CommitLog::open(disk.clone(), &config, work)?;
         let rule = TagsRule::new(config.delay_levels());
-        let queues = recover(&disk, &config, &mut log, &checkpoint, &index, &rule, unclean)?;
+        let deleted = DeletedTopics::load(disk.clone(), &root)?;
+        let queues = recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
+        let keep = unclean.then(|| checkpoint.index_to_keep());
+        let index = Index::open(disk.clone(), &config, keep, log.end())?;
         let pid = std::process::id().to_string();
         disk.replace(&abort, pid.as_bytes()).map_err(StoreError::file("write", &abort))?;
         let inner = Arc::new(Inner {
@@ -136,21 +159,30 @@ impl Store {
             log: Arc::new(log),
             queues,
             index,
+            deleted,
             queue_bell: Bell::default(),
             index_bell: Bell::default(),
             index_progress: IndexProgress::default(),
+            queue_progress: QueueProgress::default(),
             config,
         });
+        if !unclean {
+            inner.queue_progress.on_disk.store(inner.log.end(), Ordering::Release);
+        }
         let progress = &inner.index_progress;
-        progress.position.store(inner.log.end(), Ordering::Release);
+        // After a crash the keys of what the index lost are entered behind the new messages' backs.
+        let entered = if unclean { inner.index.last_update().1 } else { inner.log.end() };
+        progress.position.store(entered, Ordering::Release);
         progress.full_until.store(checkpoint.index_timestamp, Ordering::Release);
+        progress.full_offset.store(checkpoint.index_complete, Ordering::Release);
         inner.queue_bell.ring();
+        inner.index_bell.ring();
         Ok(Store {
             rule,
             transfer: transfer_limits(&inner.config),
-            flusher: Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config),
-            background: Background::start(inner.clone()),
-            retention: Retention::start(inner.clone()),
+            flusher: Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config, work)?,
+            background: Background::start(inner.clone(), work)?,
+            retention: Retention::start(inner.clone(), work)?,
             inner,
             closed: AtomicBool::new(false),
             _lock: lock,
@@ -188,6 +220,11 @@ impl Store {
         let state = queue.state_within(BUSY);
         let state = state.map_err(|error| AppendError::NotWritable(error.to_string()))?;
         let mut state = state.ok_or(BUSY_ERROR)?;
+        // Before the record is in the log: once it is on disk, whoever says how far the queues are has
+        // to find this one on the list, and to wait for its entry.
+        if !std::mem::replace(&mut state.listed, true) {
+            self.inner.queues.list(queue);
+        }
         let queue_offset = state.end();
         let placed = self.inner.log.append(records, queue_offset)?;
         let (mut at, mut first_tags) = (placed.start, None);
@@ -197,11 +234,7 @@ impl Store {
             state.push(Entry { physical_offset: at, size: part.length as i32, tags_code });
             at += part.length as i64;
         }
-        let listed = std::mem::replace(&mut state.listed, true);
         drop(state);
-        if !listed {
-            self.inner.queues.list(queue);
-        }
         self.flusher.appended();
         self.inner.queue_bell.ring();
         self.inner.index_bell.ring();
@@ -229,6 +262,23 @@ impl Store {
     /// be. The callback must not block.
     pub fn when_flushed(&self, position: i64, callback: FlushCallback) {
         self.flusher.when_flushed(position, callback);
+    }
+
+    /// Writes what was appended to disk and answers those who wait for it, on this thread.
+    pub fn flush(&self) {
+        self.flusher.flush();
+    }
+
+    /// Writes consume queue entries of records that are on disk to their files, on this thread; with
+    /// `sync`, to the disk too, and the checkpoint after them. Does nothing if there are threads.
+    pub fn write_queues(&self, sync: bool) {
+        self.background.write_queues(sync);
+    }
+
+    /// Enters keys in the index up to the end of the log, on this thread. Does nothing if there are
+    /// threads.
+    pub fn enter_keys(&self) {
+        self.background.follow_log();
     }
 
     /// Up to which physical offset records may be read.
@@ -391,6 +441,8 @@ impl Store {
 
     /// Removes the queues of a topic; its records go with their segments.
     pub fn remove_topic(&self, topic: &str) -> Result<(), StoreError> {
+        let log = &self.inner.log;
+        self.inner.deleted.note(topic, log.start(), log.end())?;
         self.inner.queues.remove_topic(topic)
     }
 
@@ -448,7 +500,7 @@ fn recover(
     config: &StoreConfig,
     log: &mut CommitLog,
     checkpoint: &Checkpoint,
-    index: &Index,
+    deleted: &DeletedTopics,
     rule: &TagsRule,
     unclean: bool,
 ) -> Result<Queues, StoreError> {
@@ -456,31 +508,39 @@ fn recover(
     if log.segments().is_empty() {
         let queues = Queues::new(disk.clone(), config, 0);
         queues.remove_all()?;
+        deleted.log_ends_at(0)?;
         log.recovered(0)?;
         return Ok(queues);
     }
     if !unclean {
         let end = recovery::find_end(log, verify);
+        deleted.log_ends_at(end)?;
         log.recovered(end)?;
         return Ok(Queues::new(disk.clone(), config, end));
     }
     // Twice over the log, as entries may be compared with its end only when that is known.
-    let end = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
-    let queues = Queues::new(disk.clone(), config, end);
-    for (topic, id) in queues.on_disk()? {
-        if let Some(queue) = queues.get(&topic, id) {
-            queue.end()?;
+    let Range { start, end } = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
+    deleted.log_ends_at(end)?;
+    let queues = Queues::new(disk.clone(), config, start);
+    queues.finish_deletions(deleted)?;
+    if checkpoint.queues_complete.is_none() {
+        // Another broker may have written entries of records that the log has lost: they must go
+        // before other records are there. Ours are written behind their records.
+        for (topic, id) in queues.on_disk()? {
+            if let Some(queue) = queues.get(&topic, id) {
+                queue.end()?;
+            }
         }
     }
-    let index = config.message_index_enable.then_some(index);
     recovery::replay(log, checkpoint, false, |record| {
         if record.physical_offset() < end {
-            recovery::enter(record, rule, &queues, index)
+            recovery::enter(record, rule, &queues, deleted)
         } else {
             Ok(())
         }
     })?;
     log.recovered(end)?;
+    log.sync_from(start)?;
     tracing::info!(end, "recovered after an unclean exit");
     Ok(queues)
 }
