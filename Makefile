@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz interop docs npm
+.PHONY: help demo test lint bench fuzz interop docs npm simulate
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ interop: ## Only the tests against Apache's clients, servers and tools
 
 fuzz: ## Feed every decoder random bytes, a minute each
 	fuzz/run.sh 60
+
+simulate: ## Run 20,000 random histories of the store on a disk that loses what was not synced
+	FERROMQ_SEEDS=$${FERROMQ_SEEDS:-20000} cargo test -q --release -p ferromq-store --test simulation
 
 docs: ## Write the generated parts of docs/ anew
 	UPDATE_DOCS=1 cargo test -q -p ferromq-protocol --test headers_doc

@@ -306,6 +306,11 @@ impl CommitLog {
         self.segments.load().first().map_or(0, |first| first.base)
     }
 
+    /// Where a log offset is in its segment's file.
+    pub(crate) fn within_segment(&self, offset: i64) -> usize {
+        offset.rem_euclid(self.size) as usize
+    }
+
     /// Where the next record goes.
     pub(crate) fn end(&self) -> i64 {
         self.end.load(Ordering::Acquire)

@@ -44,9 +44,12 @@ impl DeletedTopics {
     /// from a log that starts at `log_start` are forgotten.
     pub(crate) fn note(&self, topic: &str, log_start: i64, log_end: i64) -> Result<(), StoreError> {
         let mut log_ends = self.log_ends.lock();
-        log_ends.retain(|_, end| *end > log_start);
-        log_ends.insert(topic.to_string(), log_end);
-        self.save(&log_ends)
+        let mut noted = log_ends.clone();
+        noted.retain(|_, end| *end > log_start);
+        noted.insert(topic.to_string(), log_end);
+        self.save(&noted)?;
+        *log_ends = noted;
+        Ok(())
     }
 
     /// A crash has taken the log back to `log_end`: what comes after that is of another life.
@@ -55,8 +58,11 @@ impl DeletedTopics {
         if log_ends.values().all(|end| *end <= log_end) {
             return Ok(());
         }
-        log_ends.values_mut().for_each(|end| *end = log_end.min(*end));
-        self.save(&log_ends)
+        let mut limited = log_ends.clone();
+        limited.values_mut().for_each(|end| *end = log_end.min(*end));
+        self.save(&limited)?;
+        *log_ends = limited;
+        Ok(())
     }
 
     fn save(&self, log_ends: &BTreeMap<String, i64>) -> Result<(), StoreError> {

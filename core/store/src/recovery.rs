@@ -102,6 +102,27 @@ pub(crate) fn replay(
     Ok(start..walk(log, start, verify, &mut enter)?)
 }
 
+/// What a disk writes whole.
+const SECTOR: usize = 512;
+
+/// Whether a sector with a part of the properties never reached the disk. The checksum covers the body
+/// alone, and the lengths what is before it; but properties hold no zeros, and where nothing was
+/// written there are only such.
+fn is_torn(record: &RecordView<'_>, start: usize) -> bool {
+    let bytes = record.bytes();
+    let properties = bytes.len() - record.properties().len();
+    let mut at = properties;
+    while at < bytes.len() {
+        let sector_end = ((start + at) / SECTOR + 1) * SECTOR - start;
+        let part = &bytes[at..sector_end.min(bytes.len())];
+        if part.iter().all(|byte| *byte == 0) {
+            return true;
+        }
+        at += part.len();
+    }
+    false
+}
+
 /// Visits the records from `offset` on and returns where they end.
 fn walk<E>(
     log: &CommitLog,
@@ -111,6 +132,9 @@ fn walk<E>(
 ) -> Result<i64, E> {
     loop {
         let next = log.visit(offset, verify, |step| match step {
+            Step::Record(record) if verify && is_torn(&record, log.within_segment(offset)) => {
+                Ok(Err("a record of which a part did not reach the disk"))
+            }
             Step::Record(record) => {
                 visit(&record).map(|()| Ok(offset + record.bytes().len() as i64))
             }

@@ -15,7 +15,14 @@ pub fn backup(path: &Path) -> PathBuf {
 /// Replaces a table file and keeps what it was before. At every moment of a crash one of the two
 /// files is whole. Blocks until the content is on disk.
 pub fn save(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let disk = OsDisk;
+    save_on(&OsDisk, path, content)
+}
+
+/// As [`save`], on another disk.
+///
+/// # Errors
+/// As [`save`].
+pub fn save_on(disk: &dyn Disk, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     if let Some(directory) = path.parent() {
         disk.create_directory(directory).map_err(StoreError::file("create", directory))?;
     }
@@ -41,9 +48,21 @@ pub fn load<T, E: std::fmt::Display>(
     path: &Path,
     parse: impl Fn(&[u8]) -> Result<T, E>,
 ) -> Result<Option<T>, StoreError> {
+    load_from(&OsDisk, path, parse)
+}
+
+/// As [`load`], from another disk.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_from<T, E: std::fmt::Display>(
+    disk: &dyn Disk,
+    path: &Path,
+    parse: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<Option<T>, StoreError> {
     let mut problem = None;
     for candidate in [path.to_path_buf(), backup(path)] {
-        let reason = match OsDisk.read(&candidate) {
+        let reason = match disk.read(&candidate) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => error.to_string(),
             Ok(content) if content.is_empty() => "it is empty".to_string(),

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod disk;
+mod found;
 mod world;
 
 use disk::Lie;
