@@ -37,6 +37,13 @@ impl Queues {
         }
     }
 
+    /// Whether there is any queue on disk.
+    pub(crate) fn exist(disk: &dyn Disk, config: &StoreConfig) -> Result<bool, StoreError> {
+        let directory = config.root().join("consumequeue");
+        let entries = disk.list(&directory).map_err(StoreError::file("list", &directory))?;
+        Ok(!entries.is_empty())
+    }
+
     /// The queue, whether or not it has messages. Costs no file until it is written.
     pub(crate) fn get(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         let index = usize::try_from(id).ok()?;

@@ -171,7 +171,10 @@ impl Store {
         }
         let progress = &inner.index_progress;
         // After a crash the keys of what the index lost are entered behind the new messages' backs.
-        let entered = if unclean { inner.index.last_update().1 } else { inner.log.end() };
+        let entered = match unclean || inner.index.is_empty() {
+            true => inner.index.last_update().1,
+            false => inner.log.end(),
+        };
         progress.position.store(entered, Ordering::Release);
         progress.full_until.store(checkpoint.index_timestamp, Ordering::Release);
         progress.full_offset.store(checkpoint.index_complete, Ordering::Release);
@@ -512,14 +515,16 @@ fn recover(
         log.recovered(0)?;
         return Ok(queues);
     }
-    if !unclean {
+    // Whoever wants queues to be made anew removes them.
+    let rebuild = !Queues::exist(&**disk, config)?;
+    if !unclean && !rebuild {
         let end = recovery::find_end(log, verify);
         deleted.log_ends_at(end)?;
         log.recovered(end)?;
         return Ok(Queues::new(disk.clone(), config, end));
     }
     // Twice over the log, as entries may be compared with its end only when that is known.
-    let Range { start, end } = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
+    let Range { start, end } = recovery::replay(log, checkpoint, verify, rebuild, |_| Ok(()))?;
     deleted.log_ends_at(end)?;
     let queues = Queues::new(disk.clone(), config, start);
     queues.finish_deletions(deleted)?;
@@ -532,7 +537,7 @@ fn recover(
             }
         }
     }
-    recovery::replay(log, checkpoint, false, |record| {
+    recovery::replay(log, checkpoint, false, rebuild, |record| {
         if record.physical_offset() < end {
             recovery::enter(record, rule, &queues, deleted)
         } else {
@@ -541,7 +546,7 @@ fn recover(
     })?;
     log.recovered(end)?;
     log.sync_from(start)?;
-    tracing::info!(end, "recovered after an unclean exit");
+    tracing::info!(start, end, "recovered the queues of these messages from the log");
     Ok(queues)
 }
 
