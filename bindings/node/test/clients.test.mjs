@@ -91,6 +91,25 @@ test('closing waits for what is on its way, however it was sent', () =>
     }
   }, { topics: { T: 4 } }));
 
+test('large bodies are seen where they were received, small ones lie together', () =>
+  withServer(async (server) => {
+    const producer = await Producer.start({ ...server.client, compressMsgBodyOverHowmuch: 1 << 20 });
+    const sizes = [100, 4095, 4096, 50_000, 200];
+    for (const size of sizes) await producer.send({ topic: 'T', body: Buffer.alloc(size, size % 251) });
+    const consumer = await PullConsumer.start(group(server, 'G'));
+    await consumer.assign(await consumer.topicQueues('T'));
+    const all = [];
+    while (all.length < sizes.length) all.push(...(await consumer.poll()));
+    await consumer.close();
+    await producer.close();
+    assert.deepEqual(all.map(({ body }) => body.length), sizes);
+    for (const { body } of all) {
+      assert.ok(body.every((byte) => byte === body.length % 251));
+      // A buffer of its own has just the body behind it.
+      assert.equal(body.buffer.byteLength === body.length, body.length >= 4096);
+    }
+  }, { topics: { T: 1 } }));
+
 test('batches, ordering keys and queues of choice', () =>
   withServer(async (server) => {
     const producer = await Producer.start(server.client);
