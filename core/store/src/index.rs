@@ -274,11 +274,6 @@ impl Index {
         found
     }
 
-    /// Whether no key was ever entered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.files.read().is_empty()
-    }
-
     /// When and up to which physical offset keys were last entered.
     pub(crate) fn last_update(&self) -> (i64, i64) {
         self.files.read().last().map_or((0, 0), |last| (last.long(END_TIME), last.long(END_OFFSET)))

@@ -76,13 +76,11 @@ pub(crate) fn find_end(log: &CommitLog, verify: bool) -> i64 {
     end
 }
 
-/// Reads the log from where it may not have been entered, enters it, and returns what it read. With
-/// `all`, that is all of it.
+/// Reads the log from where it may not have been entered, enters it, and returns what it read.
 pub(crate) fn replay(
     log: &CommitLog,
     checkpoint: &Checkpoint,
     verify: bool,
-    all: bool,
     mut enter: impl FnMut(&RecordView<'_>) -> Result<(), StoreError>,
 ) -> Result<Range<i64>, StoreError> {
     let segments = log.segments();
@@ -97,9 +95,9 @@ pub(crate) fn replay(
         })
     };
     let within = |offset: &i64| (log.start()..=log.end()).contains(offset);
-    let start = checkpoint.queues_complete.filter(|offset| !all && within(offset));
+    let start = checkpoint.queues_complete.filter(within);
     let start = start.unwrap_or_else(|| {
-        let newest = segments.iter().rev().find(|segment| !all && covered(segment.base));
+        let newest = segments.iter().rev().find(|segment| covered(segment.base));
         newest.or(segments.first()).map_or(0, |segment| segment.base)
     });
     Ok(start..walk(log, start, verify, &mut enter)?)

@@ -143,7 +143,16 @@ impl Store {
         let abort = root.join("abort");
         let unclean = disk.list(&root).map_err(StoreError::file("list", &root))?;
         let unclean = unclean.iter().any(|entry| entry.name == "abort");
-        let checkpoint = Checkpoint::load(&*disk, &root)?;
+        let mut checkpoint = Checkpoint::load(&*disk, &root)?;
+        // Whoever wants queues to be made anew removes them. On disk, nothing may say any more that
+        // they are complete: this start, too, can end before they are.
+        let rebuild = !Queues::exist(&*disk, &config)?;
+        if rebuild {
+            checkpoint = Checkpoint::default();
+            let failed = StoreError::file("write", Checkpoint::path(&root));
+            checkpoint.save(&*disk, &root).map_err(failed)?;
+        }
+        let unclean = unclean || rebuild;
         let mut log = CommitLog::open(disk.clone(), &config, work)?;
         let rule = TagsRule::new(config.delay_levels());
         let deleted = DeletedTopics::load(disk.clone(), &root)?;
@@ -171,10 +180,7 @@ impl Store {
         }
         let progress = &inner.index_progress;
         // After a crash the keys of what the index lost are entered behind the new messages' backs.
-        let entered = match unclean || inner.index.is_empty() {
-            true => inner.index.last_update().1,
-            false => inner.log.end(),
-        };
+        let entered = if unclean { inner.index.last_update().1 } else { inner.log.end() };
         progress.position.store(entered, Ordering::Release);
         progress.full_until.store(checkpoint.index_timestamp, Ordering::Release);
         progress.full_offset.store(checkpoint.index_complete, Ordering::Release);
@@ -515,16 +521,14 @@ fn recover(
         log.recovered(0)?;
         return Ok(queues);
     }
-    // Whoever wants queues to be made anew removes them.
-    let rebuild = !Queues::exist(&**disk, config)?;
-    if !unclean && !rebuild {
+    if !unclean {
         let end = recovery::find_end(log, verify);
         deleted.log_ends_at(end)?;
         log.recovered(end)?;
         return Ok(Queues::new(disk.clone(), config, end));
     }
     // Twice over the log, as entries may be compared with its end only when that is known.
-    let Range { start, end } = recovery::replay(log, checkpoint, verify, rebuild, |_| Ok(()))?;
+    let Range { start, end } = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
     deleted.log_ends_at(end)?;
     let queues = Queues::new(disk.clone(), config, start);
     queues.finish_deletions(deleted)?;
@@ -537,7 +541,7 @@ fn recover(
             }
         }
     }
-    recovery::replay(log, checkpoint, false, rebuild, |record| {
+    recovery::replay(log, checkpoint, false, |record| {
         if record.physical_offset() < end {
             recovery::enter(record, rule, &queues, deleted)
         } else {

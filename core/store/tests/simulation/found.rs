@@ -139,3 +139,12 @@ fn a_record_whose_properties_did_not_reach_the_disk_ends_the_log() {
         holds(false, &[append(1, 1, 1, size), append(2, 0, 1, size), append(0, 1, 4, size)]);
     }
 }
+
+#[test]
+fn queues_that_are_being_made_anew_do_not_count_as_complete() {
+    holds(true, &[append(2, 1, 1, 64), append(1, 1, 4, 64), Rebuild, WriteQueues { sync: false }]);
+    let mut plan = vec![append(2, 1, 4, 600), append(0, 1, 4, 9), WriteQueues { sync: true }];
+    plan.extend([Rebuild, append(0, 0, 4, 530), Kill, append(0, 1, 3, 64), Flush]);
+    plan.push(WriteQueues { sync: false });
+    holds(false, &plan);
+}

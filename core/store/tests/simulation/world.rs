@@ -16,20 +16,37 @@ const TOPICS: [&str; 3] = ["A", "B", "C"];
 /// Something that happens. Each has all that it needs to happen again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
-    Append { topic: usize, queue: i32, count: usize, size: usize },
+    Append {
+        topic: usize,
+        queue: i32,
+        count: usize,
+        size: usize,
+    },
     Flush,
-    WriteQueues { sync: bool },
+    WriteQueues {
+        sync: bool,
+    },
     EnterKeys,
     Compare,
-    Wait { ms: u64 },
+    Wait {
+        ms: u64,
+    },
     Expire,
-    DeleteTopic { topic: usize },
+    DeleteTopic {
+        topic: usize,
+    },
     SaveTable,
     FailSync,
-    Full { full: bool },
+    Full {
+        full: bool,
+    },
     Close,
+    /// Stops, removes the queues so that they are made anew, and starts.
+    Rebuild,
     Kill,
-    CutPower { seed: u64 },
+    CutPower {
+        seed: u64,
+    },
 }
 
 /// What is drawn from a seed: settings and operations.
@@ -70,7 +87,8 @@ fn draw(random: &mut fastrand::Rng) -> Operation {
         86 => Operation::FailSync,
         87 => Operation::Full { full: true },
         88..90 => Operation::Full { full: false },
-        90..93 => Operation::Close,
+        90..92 => Operation::Close,
+        92 => Operation::Rebuild,
         93..96 => Operation::Kill,
         _ => Operation::CutPower { seed: random.u64(..) },
     }
@@ -202,6 +220,7 @@ impl World {
             Operation::FailSync => self.machine.fail_log_sync(),
             Operation::Full { full } => self.machine.set_full(full),
             Operation::Close => self.restart(End::Close)?,
+            Operation::Rebuild => self.restart(End::Rebuild)?,
             Operation::Kill => self.restart(End::Kill)?,
             Operation::CutPower { seed } => self.restart(End::PowerCut(seed))?,
         }
@@ -385,6 +404,18 @@ impl World {
                 drop(store);
                 self.machine.after_kill();
             }
+            End::Rebuild => {
+                // Queues without messages in the log would begin again; nobody does this to them.
+                let whole = store.log_start() == 0;
+                store.close();
+                drop(store);
+                self.machine.after_kill();
+                if whole {
+                    let queues = self.root.join("consumequeue");
+                    let removed = self.machine.disk().remove_directory(&queues);
+                    removed.map_err(|error| format!("queues cannot be removed: {error}"))?;
+                }
+            }
             End::Kill => {
                 self.disk.die();
                 drop(store);
@@ -417,7 +448,7 @@ impl World {
             let must = messages.iter().rposition(|message| {
                 let promised = message.answer.load(Ordering::SeqCst) == 1;
                 let shown = self.plan.sync_flush && message.seen;
-                let kept = matches!(end, End::Close | End::Kill) && !failed;
+                let kept = !matches!(end, End::PowerCut(_)) && !failed;
                 promised || shown || kept || message.end <= flushed
             });
             let must = must.map_or(0, |last| last as i64 + 1);
@@ -441,6 +472,7 @@ impl World {
 #[derive(Clone, Copy)]
 enum End {
     Close,
+    Rebuild,
     Kill,
     PowerCut(u64),
 }
