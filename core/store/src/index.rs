@@ -161,6 +161,11 @@ impl Index {
             if entry.is_directory || entry.name.parse::<u64>().is_err() {
                 continue;
             }
+            if entry.length == 0 {
+                // Whoever made it was killed before it grew.
+                disk.remove(&path).map_err(StoreError::file("remove", &path))?;
+                continue;
+            }
             if entry.length != length {
                 let (expected, actual) = (length, entry.length);
                 let setting = "the size given by maxHashSlotNum and maxIndexNum";

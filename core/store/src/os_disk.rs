@@ -20,13 +20,18 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Gives the file its size with space behind every byte.
+/// Gives the file its size with space behind every byte. The size comes first: a process killed here
+/// leaves a file that is empty or of its full size, and whoever opens it reserves the space again.
 fn reserve(file: &File, length: u64) -> io::Result<()> {
+    let present = file.metadata()?.len();
+    if present < length {
+        file.set_len(length)?;
+    }
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::OPNOTSUPP) => {
             // Such file systems get zeros written; slow, but a full disk is still an error here.
-            write_zeros(file, file.metadata()?.len()..length)
+            write_zeros(file, present..length)
         }
         Err(error) => Err(error.into()),
     }

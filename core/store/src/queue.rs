@@ -342,6 +342,12 @@ impl Queue {
             let end = state.end();
             self.clear(&mut state, end)?;
         }
+        if queue_offset == 0 && state.end() > 0 && entry.physical_offset >= state.physical_end {
+            // Offsets begin again only when a topic is made anew after its deletion. Not every
+            // broker leaves another trace of that.
+            self.remove_files()?;
+            *state = State { listed: state.listed, tail_cleared: true, ..State::empty() };
+        }
         if entry.end() <= state.physical_end || queue_offset < state.end() {
             if queue_offset >= state.in_files {
                 return Ok(Restored::Present);

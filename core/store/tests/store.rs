@@ -380,6 +380,46 @@ fn removed_queues_are_made_anew_and_delayed_messages_keep_their_delivery_time() 
     assert_eq!(entries[0].tags_code, stored + 10_000);
 }
 
+/// Other brokers leave no trace of a deletion but that offsets begin again in the log.
+#[test]
+fn a_topic_deleted_and_made_anew_by_another_broker_has_only_its_new_messages() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    (0..100).for_each(|_| {
+        put(&store, "T", 0, b"old");
+    });
+    store.remove_topic("T").unwrap();
+    (0..3).for_each(|_| {
+        put(&store, "T", 0, b"new");
+    });
+    store.close();
+    drop(store);
+    std::fs::remove_file(directory.path().join("ferromq-deleted-topics")).unwrap();
+    std::fs::remove_dir_all(directory.path().join("consumequeue")).unwrap();
+    for _ in 0..2 {
+        let store = Store::open(config(directory.path())).unwrap();
+        assert_eq!(bodies_of(&store, "T", 0), vec![b"new"; 3]);
+    }
+}
+
+#[test]
+fn files_whose_maker_was_killed_before_they_grew_are_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    put_tagged(&store, "T", 0, b"one", "", "key");
+    store.close();
+    drop(store);
+    let root = directory.path();
+    let segment = format!("{:020}", 64 << 10);
+    for empty in ["index/20990101000000000", &format!("commitlog/{segment}"), "checkpoint"] {
+        std::fs::write(root.join(empty), b"").unwrap();
+    }
+    let store = Store::open(config(directory.path())).unwrap();
+    put_tagged(&store, "T", 0, b"two", "", "key");
+    assert_eq!(bodies_of(&store, "T", 0), [b"one", b"two"]);
+    until("the index", || store.find("T", "key", 10, 0, i64::MAX).len() == 2);
+}
+
 #[test]
 fn wrong_directories_get_one_clear_sentence() {
     let directory = tempfile::tempdir().unwrap();
