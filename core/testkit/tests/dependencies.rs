@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("ferromq-interop", &["ferromq"]),
     ("ferromq-examples", &["ferromq"]),
     ("ferromq-node", &["ferromq"]),
+    ("ferromq-python", &["ferromq"]),
 ];
 
 #[test]

@@ -1,0 +1,187 @@
+"""Sending."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import List, Mapping, Optional, Sequence, Type, Union
+
+from . import _open
+from ._errors import invalid
+from ._loop import result
+from ._native import MessageQueue, NativeProducer, Operation, SendReceipt
+from ._parts import Body, Keys, Message, Parts, batch_parts, parts
+from ._settings import Setting, pairs
+
+_KINDS = ("client", "producer")
+
+
+def _send(
+    native: NativeProducer,
+    topic: str,
+    message: Parts,
+    ordering_key: Optional[str],
+    queue: Optional[MessageQueue],
+    background: bool,
+) -> Operation[SendReceipt]:
+    if queue is not None:
+        if ordering_key is not None:
+            raise invalid("a send takes a queue or an ordering key, not both")
+        return native.send_to(topic, message, queue)
+    if ordering_key is not None:
+        return native.send_ordered(topic, message, ordering_key)
+    return native.send_in_background(topic, message) if background else native.send(topic, message)
+
+
+class Producer:
+    """Sends messages. Threads may share it.
+
+    `address` is that of the name servers, `host:port;host:port`, or else the environment variable
+    `NAMESRV_ADDR`. Settings are those of clients and producers.
+    """
+
+    def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
+        self._native = NativeProducer.start(pairs(_KINDS, settings, address)).wait()
+        _open.register(self)
+
+    def send(
+        self,
+        topic: str,
+        body: Body,
+        *,
+        tag: Optional[str] = None,
+        keys: Keys = (),
+        properties: Optional[Mapping[str, str]] = None,
+        delay_level: int = 0,
+        flag: int = 0,
+        ordering_key: Optional[str] = None,
+        queue: Optional[MessageQueue] = None,
+    ) -> SendReceipt:
+        """Sends a message and waits until a broker has stored it.
+
+        Messages of one `ordering_key` go to one queue, and stay in order. With `queue` the message
+        goes there; otherwise the queues take turns, and another broker is tried when one fails.
+        """
+        message = parts(body, tag, keys, properties, delay_level, flag)
+        return _send(self._native, topic, message, ordering_key, queue, False).wait()
+
+    def send_batch(self, topic: str, messages: Sequence[Union[Body, Message]]) -> SendReceipt:
+        """Sends several messages as one, to one queue: much faster. At most 4 MiB together."""
+        return self._native.send_batch(topic, batch_parts(messages)).wait()
+
+    def send_oneway(
+        self,
+        topic: str,
+        body: Body,
+        *,
+        tag: Optional[str] = None,
+        keys: Keys = (),
+        properties: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """Sends a message and waits for no answer: it may be lost."""
+        self._native.send_oneway(topic, parts(body, tag, keys, properties)).wait()
+
+    def queues(self, topic: str) -> List[MessageQueue]:
+        """The queues of a topic that can be written to."""
+        return self._native.queues(topic).wait()
+
+    def close(self) -> None:
+        """Ends the producer. Closing twice does nothing."""
+        self._native.close().wait()
+
+    def _close_at_exit(self) -> None:
+        self.close()
+
+    def __enter__(self) -> "Producer":
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+class AsyncProducer:
+    """`Producer` for asyncio: `async with AsyncProducer(address) as producer`.
+
+    Many sends may be on their way at once; `back_pressure_for_async_send_num` bounds them. A send
+    whose task is cancelled may have arrived all the same.
+    """
+
+    def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
+        self._settings = pairs(_KINDS, settings, address)
+        self._started: Optional[NativeProducer] = None
+
+    async def start(self) -> "AsyncProducer":
+        """Starts the producer; entering `async with` does it."""
+        if self._started is None:
+            self._started = await result(NativeProducer.start(self._settings))
+            _open.register(self)
+        return self
+
+    @property
+    def _native(self) -> NativeProducer:
+        if self._started is None:
+            raise invalid("the producer was not started: use `async with`, or `await start()`")
+        return self._started
+
+    async def send(
+        self,
+        topic: str,
+        body: Body,
+        *,
+        tag: Optional[str] = None,
+        keys: Keys = (),
+        properties: Optional[Mapping[str, str]] = None,
+        delay_level: int = 0,
+        flag: int = 0,
+        ordering_key: Optional[str] = None,
+        queue: Optional[MessageQueue] = None,
+    ) -> SendReceipt:
+        """As `Producer.send`."""
+        message = parts(body, tag, keys, properties, delay_level, flag)
+        return await result(_send(self._native, topic, message, ordering_key, queue, True))
+
+    async def send_batch(
+        self, topic: str, messages: Sequence[Union[Body, Message]]
+    ) -> SendReceipt:
+        """As `Producer.send_batch`."""
+        return await result(self._native.send_batch(topic, batch_parts(messages)))
+
+    async def send_oneway(
+        self,
+        topic: str,
+        body: Body,
+        *,
+        tag: Optional[str] = None,
+        keys: Keys = (),
+        properties: Optional[Mapping[str, str]] = None,
+    ) -> None:
+        """As `Producer.send_oneway`."""
+        await result(self._native.send_oneway(topic, parts(body, tag, keys, properties)))
+
+    async def queues(self, topic: str) -> List[MessageQueue]:
+        """As `Producer.queues`."""
+        return await result(self._native.queues(topic))
+
+    async def close(self) -> None:
+        """Waits for what is on its way, and ends the producer. Closing twice does nothing."""
+        if self._started is not None:
+            await result(self._started.close())
+
+    def _close_at_exit(self) -> None:
+        if self._started is not None:
+            self._started.close().wait()
+
+    async def __aenter__(self) -> "AsyncProducer":
+        return await self.start()
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        await self.close()
