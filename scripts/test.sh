@@ -41,6 +41,11 @@ if command -v npm > /dev/null; then
 else
     skip "Node" "npm is not installed"
 fi
+if command -v python3 > /dev/null; then
+    step "Python" scripts/python.sh
+else
+    skip "Python" "python3 is not installed"
+fi
 for tool in java mvn go; do
     command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"
 done

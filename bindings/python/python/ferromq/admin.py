@@ -153,7 +153,8 @@ class AsyncAdmin:
         self, group: str, topic: str, timestamp: int
     ) -> Dict[MessageQueue, int]:
         """As `Admin.reset_offset`."""
-        return dict(await result(self._native.reset_offset(group, topic, timestamp)))
+        offsets = await result(self._native.reset_offset(group, topic, timestamp))
+        return dict(offsets)
 
     async def query_messages(self, topic: str, key: str, max: int = 32) -> List[ReceivedMessage]:
         """As `Admin.query_messages`."""

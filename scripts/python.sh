@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Builds the Python package as a wheel, installs it into an environment of its own, and runs its type
+# checks, tests, examples and the snippets of docs/python.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-$PWD/target}
+
+cargo build --quiet --package ferromq-server --package ferromq-testkit --bins
+environment=$target/python/environment
+python3 -m venv "$environment"
+export PATH=$environment/bin:$PATH VIRTUAL_ENV=$environment
+python -m pip install --quiet --disable-pip-version-check --requirement bindings/python/requirements-dev.txt
+
+echo "== wheel"
+rm -rf "$target/python/wheels"
+# The program comes along, so that `python -m ferromq` works.
+mkdir -p bindings/python/python/ferromq/bin
+cp "$target/debug/ferromq" bindings/python/python/ferromq/bin/ferromq
+maturin build --quiet --manifest-path bindings/python/Cargo.toml --profile dev --strip true \
+    --auditwheel skip --out "$target/python/wheels"
+python -m pip install --quiet --disable-pip-version-check --force-reinstall "$target"/python/wheels/*.whl
+# Not from the checkout: what is installed is what is tested.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+cp -r bindings/python/tests examples/python bindings/python/pyproject.toml "$scratch"
+mkdir "$scratch/examples"
+mv "$scratch/python" "$scratch/examples/python"
+root=$PWD
+cd "$scratch"
+
+echo "== types"
+# pytest's own machinery is not ours to check.
+python -m mypy.stubtest ferromq --ignore-missing-stub --ignore-disjoint-bases
+mypy --package ferromq
+mypy tests examples
+pyright --pythonpath "$environment/bin/python" examples
+
+echo "== tests"
+export FERROMQ_ROOT=$root
+pytest -n 6 tests
+
+echo "== program"
+python -m ferromq --version
+
+echo "== examples"
+for example in examples/python/[!t]*.py; do
+    echo "\$ python $(basename "$example")"
+    timeout 60 python "$example"
+done
+pytest examples/python
+
+echo "== docs/python.md"
+python "$root/scripts/python-docs.py" "$root/docs/python.md"
+
+echo "== reference (bindings/python/docs)"
+pdoc --output-directory "$root/bindings/python/docs" ferromq
