@@ -6,12 +6,16 @@ cargo build --quiet --package ferromq-server
 cat <<'TEXT'
 # Settings
 
-Written by `make docs` from the tables that the program itself uses; do not edit. Files are in Java's properties
-format, as Apache's: `key=value` lines, given with `-c`. Times are in milliseconds and sizes in bytes unless a line says
-otherwise. `port` means 0 to 65535, 0 being a free one.
+Written by `make docs` from the tables that the program itself uses; do not edit. Times are in milliseconds and sizes in
+bytes unless a line says otherwise. `port` means 0 to 65535, 0 being a free one.
+
+- Servers read them from files in Java's properties format, as Apache's: `key=value` lines, given with `-c`.
+- Node takes them as options under the same keys, Python as keyword arguments under the names of the second column. Clients
+  take those of `client` and of their own kind; embedded servers those of `broker` and `store`.
+- Rust has a field for each in the struct of the same name, as in `ProducerConfig`.
 
 TEXT
-for part in namesrv broker store; do
+for part in namesrv broker store client producer consumer; do
     echo "## $part"
     echo
     # Defaults that depend on the machine are shown for nobody's in particular.

@@ -38,11 +38,13 @@ step "README" scripts/readme.sh
 step "examples" scripts/examples.sh
 if command -v npm > /dev/null; then
     step "Node" scripts/node.sh
+    step "Node packages" env PROFILE=debug scripts/npm.sh
 else
     skip "Node" "npm is not installed"
 fi
 if command -v python3 > /dev/null; then
     step "Python" scripts/python.sh
+    step "Python packages" env PROFILE=dev scripts/wheel.sh
 else
     skip "Python" "python3 is not installed"
 fi

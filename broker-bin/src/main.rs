@@ -43,7 +43,7 @@ enum Command {
     /// List and describe consumer groups, and move their progress
     #[command(subcommand)]
     Group(tools::group::GroupCommand),
-    /// Print the settings of a server as a table in Markdown
+    /// Print the settings of a server or client as a table in Markdown
     Settings {
         /// Whose settings
         #[arg(value_enum)]

@@ -4,6 +4,7 @@ use crate::exit::Outcome;
 use crate::output;
 use clap::ValueEnum;
 use ferromq_broker::config::BrokerConfig;
+use ferromq_client::{ClientConfig, ConsumerConfig, ProducerConfig};
 use ferromq_model::config::manual;
 use ferromq_namesrv::NamesrvConfig;
 use ferromq_store::StoreConfig;
@@ -17,6 +18,12 @@ pub enum Part {
     Store,
     /// Of the name server
     Namesrv,
+    /// Of every client
+    Client,
+    /// Of producers
+    Producer,
+    /// Of consumers
+    Consumer,
 }
 
 /// Prints a group's settings.
@@ -25,6 +32,9 @@ pub fn print(part: Part) -> Outcome {
         Part::Broker => manual::<BrokerConfig>(),
         Part::Store => manual::<StoreConfig>(),
         Part::Namesrv => manual::<NamesrvConfig>(),
+        Part::Client => manual::<ClientConfig>(),
+        Part::Producer => manual::<ProducerConfig>(),
+        Part::Consumer => manual::<ConsumerConfig>(),
     };
     Ok(output::line(text.trim_end())?)
 }

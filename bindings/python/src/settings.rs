@@ -1,7 +1,9 @@
 //! Settings pass through as text, under the names of the one table.
 
 use crate::failure::Failure;
-use ferromq::{ClientConfig, ConfigTable, ConsumerConfig, Error, ProducerConfig, ServerOptions};
+use ferromq::{
+    ClientConfig, ConfigTable, ConsumerConfig, Error, ProducerConfig, ServerOptions, snake_case,
+};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -18,21 +20,19 @@ pub(crate) fn read<A: ConfigTable, B: ConfigTable>(
     Ok(ferromq::configure(pairs, own, common)?)
 }
 
-fn keys<T: ConfigTable>() -> Value {
-    T::settings().iter().map(|setting| setting.key).collect()
+fn keys<T: ConfigTable>(of: &T) -> Vec<(String, Value)> {
+    of.entries().into_iter().map(|(key, _)| (snake_case(key), key.into())).collect()
 }
 
-/// The names of all settings by kind, as JSON.
+/// The keys of all settings by their names here, by kind, as JSON.
 #[pyfunction]
 pub fn settings() -> String {
     let ServerOptions { broker, store, .. } = ServerOptions::default();
-    let server = broker.entries().into_iter().chain(store.entries());
-    let server: Value = server.map(|(key, _)| json!(key)).collect();
     json!({
-        "client": keys::<ClientConfig>(),
-        "producer": keys::<ProducerConfig>(),
-        "consumer": keys::<ConsumerConfig>(),
-        "server": server,
+        "client": Value::from_iter(keys(&ClientConfig::default())),
+        "producer": Value::from_iter(keys(&ProducerConfig::default())),
+        "consumer": Value::from_iter(keys(&ConsumerConfig::default())),
+        "server": Value::from_iter(keys(&broker).into_iter().chain(keys(&store))),
     })
     .to_string()
 }

@@ -13,9 +13,10 @@ import ferromq
 import pytest
 from cluster import SCENARIOS, Cluster
 
-from ferromq._settings import snake_case
+from ferromq._settings import KEYS
 
 PATIENCE = 30.0
+NAMES = {key: name for names in KEYS.values() for name, key in names.items()}
 
 
 class Waiting:
@@ -92,7 +93,7 @@ class Stage:
             "persist_consumer_offset_interval": 100,
         }
         own = {k[4:]: v for k, v in options.items() if k.startswith("set.")}
-        return {**settings, **{snake_case(key): value for key, value in own.items()}}
+        return {**settings, **{NAMES[key]: value for key, value in own.items()}}
 
     def act(self, verb: str, name: str, options: Dict[str, str], line: str) -> None:
         if verb in ("cluster", "deaf", "dead"):

@@ -141,18 +141,42 @@ pub trait ConfigTable {
     }
 }
 
+/// The name of a setting in languages that write words in small letters, which is Python:
+/// `sendMsgTimeout` is `send_msg_timeout` there. Elsewhere it is the key as it is.
+///
+/// ```
+/// # use ferromq_model::config::snake_case;
+/// assert_eq!(snake_case("retryAnotherBrokerWhenNotStoreOK"), "retry_another_broker_when_not_store_ok");
+/// assert_eq!(snake_case("brokerIP1"), "broker_ip1");
+/// ```
+pub fn snake_case(key: &str) -> String {
+    let mut name = String::with_capacity(key.len() + 8);
+    for character in key.chars() {
+        if character.is_ascii_uppercase() && !name.ends_with(|c: char| c.is_ascii_uppercase()) {
+            name.push('_');
+        }
+        name.push(character);
+    }
+    name.to_ascii_lowercase()
+}
+
 /// A row of the manual for each setting of a table, as Markdown.
 pub fn manual<T: ConfigTable + Default>() -> String {
     let defaults = T::default();
     let row = |setting: &Setting, default: &dyn Display| {
         let range = if setting.range.is_empty() { "" } else { " in " };
         format!(
-            "| `{}` | {}{range}{} | `{default}` | {} |\n",
-            setting.key, setting.kind, setting.range, setting.help
+            "| `{}` | `{}` | {}{range}{} | `{default}` | {} |\n",
+            setting.key,
+            snake_case(setting.key),
+            setting.kind,
+            setting.range,
+            setting.help
         )
     };
     let rows = T::settings().iter().zip(defaults.entries()).map(|(s, (_, value))| row(s, &value));
-    format!("| key | type | default | meaning |\n|---|---|---|---|\n{}", rows.collect::<String>())
+    let head = "| key | in Python | type | default | meaning |\n|---|---|---|---|---|\n";
+    format!("{head}{}", rows.collect::<String>())
 }
 
 /// Declares a group of settings.

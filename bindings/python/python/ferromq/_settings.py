@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import re
 from typing import Dict, List, Optional, Tuple, Union
 
 from ._errors import invalid
@@ -14,15 +12,8 @@ from ._native import settings as _native_settings
 Setting = Union[str, int, bool]
 
 
-def snake_case(key: str) -> str:
-    """`sendMsgTimeout` is `send_msg_timeout`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
-
-
-_KINDS: Dict[str, List[str]] = json.loads(_native_settings())
-_KEYS: Dict[str, Dict[str, str]] = {
-    kind: {snake_case(key): key for key in keys} for kind, keys in _KINDS.items()
-}
+# The core's keys by their names here, by kind.
+KEYS: Dict[str, Dict[str, str]] = json.loads(_native_settings())
 
 
 def pairs(
@@ -31,10 +22,8 @@ def pairs(
     """Names and values as the core takes them."""
     keys: Dict[str, str] = {}
     for kind in kinds:
-        keys.update(_KEYS[kind])
+        keys.update(KEYS[kind])
     out: List[Tuple[str, str]] = []
-    if address is None and "namesrv_addr" in keys and "namesrv_addr" not in settings:
-        address = os.environ.get("NAMESRV_ADDR")
     if address is not None:
         out.append(("namesrvAddr", address))
     for name, value in settings.items():
