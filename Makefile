@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz interop docs npm wheel simulate
+.PHONY: help demo test lint bench fuzz interop docs npm wheel dist simulate
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ bench: ## Measure the codec and the store's append path on this machine
 
 npm: ## Pack the npm package for this machine, and try it in an empty project
 	@scripts/npm.sh
+
+dist: ## Pack the C library, its header and the program for this machine, and try them outside the tree
+	@scripts/dist.sh
 
 wheel: ## Make the Python wheel and source package for this machine, and try them in an empty environment
 	@scripts/wheel.sh

@@ -42,6 +42,8 @@ if command -v npm > /dev/null; then
 else
     skip "Node" "npm is not installed"
 fi
+step "C and C++" scripts/ffi.sh
+step "C package" env PROFILE=dev scripts/dist.sh
 if command -v python3 > /dev/null; then
     step "Python" scripts/python.sh
     step "Python packages" env PROFILE=dev scripts/wheel.sh

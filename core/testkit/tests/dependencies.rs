@@ -34,6 +34,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("ferromq-interop", &["ferromq"]),
     ("ferromq-examples", &["ferromq"]),
+    ("ferromq-ffi", &["ferromq"]),
     ("ferromq-node", &["ferromq"]),
     ("ferromq-python", &["ferromq"]),
 ];

@@ -1,0 +1,112 @@
+//! Errors as C sees them.
+
+use crate::memory::{c_text, take};
+use facade::{Error, ServerError};
+use std::any::Any;
+use std::ffi::{CString, c_char};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::null_mut;
+
+/// Why a call failed.
+pub struct ferromq_error_t(Fault);
+
+/// Why a call failed, within this library.
+pub(crate) struct Fault {
+    code: i32,
+    name: CString,
+    message: CString,
+    retryable: bool,
+}
+
+impl Fault {
+    fn of_binding(code: i32, name: &str, message: &str) -> Self {
+        Fault { code, name: c_text(name), message: c_text(message), retryable: false }
+    }
+
+    pub(crate) fn argument(message: String) -> Self {
+        Error::InvalidArgument(message).into()
+    }
+
+    fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        Fault::of_binding(-100, "INTERNAL", &format!("a defect of ferromq: {text}"))
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Fault {
+            code: error.code(),
+            name: c_text(error.name()),
+            message: c_text(&error.to_string()),
+            retryable: error.retryable(),
+        }
+    }
+}
+
+impl From<ServerError> for Fault {
+    fn from(error: ServerError) -> Self {
+        let message = format!("the embedded server did not start: {error}");
+        Fault::of_binding(-102, "SERVER", &message)
+    }
+}
+
+/// Runs what a function does, and turns whatever goes wrong into an error.
+pub(crate) fn guard(work: impl FnOnce() -> Result<(), Fault>) -> *mut ferromq_error_t {
+    let fault = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => return null_mut(),
+        Ok(Err(fault)) => fault,
+        Err(panic) => Fault::panicked(&*panic),
+    };
+    crate::memory::give(ferromq_error_t(fault))
+}
+
+/// Runs what a function answers; `otherwise` when that is impossible.
+pub(crate) fn answer<T>(otherwise: T, work: impl FnOnce() -> Result<T, Fault>) -> T {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or(Err(Fault::argument(String::new())))
+        .unwrap_or(otherwise)
+}
+
+/// An error within something else, which keeps it.
+pub(crate) fn inner(fault: Fault) -> ferromq_error_t {
+    ferromq_error_t(fault)
+}
+
+fn of<'a>(error: *const ferromq_error_t) -> Option<&'a Fault> {
+    // SAFETY: the caller gives NULL or an error that is not destroyed.
+    unsafe { error.as_ref() }.map(|error| &error.0)
+}
+
+/// The number: 0 for NULL, negative when this side found it, else the response code of the server that
+/// refused. Numbers and names are the same in every language.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_error_code(error: *const ferromq_error_t) -> i32 {
+    of(error).map_or(0, |fault| fault.code)
+}
+
+/// The name, as in `TIMEOUT`; empty for NULL. Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_error_name(error: *const ferromq_error_t) -> *const c_char {
+    of(error).map_or(c"".as_ptr(), |fault| fault.name.as_ptr())
+}
+
+/// What went wrong and what to do, in one line; empty for NULL. Borrowed from the error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_error_message(error: *const ferromq_error_t) -> *const c_char {
+    of(error).map_or(c"".as_ptr(), |fault| fault.message.as_ptr())
+}
+
+/// 1 when the same call may succeed when it is made again, else 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_error_retryable(error: *const ferromq_error_t) -> i32 {
+    of(error).is_some_and(|fault| fault.retryable).into()
+}
+
+/// Ends an error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_error_destroy(error: *mut ferromq_error_t) {
+    // SAFETY: the caller gives NULL or an error that it does not use any more.
+    unsafe { take(error) };
+}

@@ -1,0 +1,282 @@
+//! Sending.
+
+use crate::config::{ferromq_config_t, read};
+use crate::error::{Fault, answer, ferromq_error_t, guard, inner};
+use crate::memory::{Out, attend, handle, take, text, wait};
+use crate::message::{ferromq_message_t, ferromq_receipt_t};
+use facade::{Message, MessageQueue, Producer, ProducerConfig};
+use std::ffi::c_char;
+use std::ptr::null;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+type Completion = (u64, Result<ferromq_receipt_t, ferromq_error_t>);
+
+/// Sends messages. Any thread may use it at any time.
+pub struct ferromq_producer_t {
+    producer: Producer,
+    completed: UnboundedSender<Completion>,
+    completions: Mutex<UnboundedReceiver<Completion>>,
+}
+
+impl Drop for ferromq_producer_t {
+    fn drop(&mut self) {
+        let _ = attend(self.producer.close());
+    }
+}
+
+/// What became of messages that were sent without waiting.
+pub struct ferromq_completions_t(Vec<Completion>);
+
+/// Starts a producer. Settings: those of clients and producers; `namesrvAddr` is the only one needed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_create(
+    config: *const ferromq_config_t,
+    producer: *mut *mut ferromq_producer_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(producer) };
+    guard(|| {
+        out.required()?;
+        let (client, own) = read::<ProducerConfig>(config)?;
+        let producer = wait(Producer::start(client, own))?;
+        let (completed, completions) = unbounded_channel();
+        out.put(ferromq_producer_t { producer, completed, completions: Mutex::new(completions) });
+        Ok(())
+    })
+}
+
+/// The producer and a copy of the message.
+fn parts<'a>(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+) -> Result<(&'a ferromq_producer_t, Message), Fault> {
+    // SAFETY: the caller gives NULL, or what is not destroyed.
+    let (producer, message) =
+        unsafe { (handle(producer, "the producer")?, handle(message, "the message")?) };
+    Ok((producer, message.0.lock().clone()))
+}
+
+/// Sends a message and waits until a broker has stored it. Queues take turns; another broker is tried
+/// when one fails. `receipt` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+    receipt: *mut *mut ferromq_receipt_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(receipt) };
+    guard(|| {
+        let (it, message) = parts(producer, message)?;
+        out.put(wait(it.producer.send(message))?.into());
+        Ok(())
+    })
+}
+
+/// As `ferromq_producer_send`, to the queue that all messages of this key go to: they stay in order.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send_ordered(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+    key: *const c_char,
+    receipt: *mut *mut ferromq_receipt_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(receipt) };
+    guard(|| {
+        let (it, message) = parts(producer, message)?;
+        // SAFETY: the caller gives a terminated text.
+        let key = unsafe { text(key, "the key") }?;
+        out.put(wait(it.producer.send_ordered(message, key))?.into());
+        Ok(())
+    })
+}
+
+/// As `ferromq_producer_send`, to one queue of the message's topic.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send_to(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+    broker_name: *const c_char,
+    queue_id: i32,
+    receipt: *mut *mut ferromq_receipt_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(receipt) };
+    guard(|| {
+        let (it, message) = parts(producer, message)?;
+        // SAFETY: the caller gives a terminated text.
+        let broker = unsafe { text(broker_name, "the broker's name") }?;
+        let queue = MessageQueue::new(message.topic.clone(), broker.to_string(), queue_id);
+        out.put(wait(it.producer.send_to(message, &queue))?.into());
+        Ok(())
+    })
+}
+
+/// Sends a message and waits for no answer: it may be lost.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send_oneway(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        let (it, message) = parts(producer, message)?;
+        wait(it.producer.send_oneway(message))
+    })
+}
+
+/// Sends several messages of one topic as one, to one queue: much faster. `receipt` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send_batch(
+    producer: *const ferromq_producer_t,
+    messages: *const *const ferromq_message_t,
+    count: usize,
+    receipt: *mut *mut ferromq_receipt_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(receipt) };
+    guard(|| {
+        // SAFETY: the caller gives NULL or a producer that is not destroyed.
+        let it = unsafe { handle(producer, "the producer") }?;
+        if messages.is_null() && count > 0 {
+            return Err(Fault::argument("the messages are NULL".to_string()));
+        }
+        let mut all = Vec::new();
+        for index in 0..count {
+            // SAFETY: the caller gives so many messages, none of them destroyed.
+            let message = unsafe { handle(*messages.add(index), "a message") }?;
+            all.push(message.0.lock().clone());
+        }
+        out.put(wait(it.producer.send_batch(all))?.into());
+        Ok(())
+    })
+}
+
+/// Sends a message in the background. What becomes of it is told by `ferromq_producer_poll`, under this
+/// token. Waits only when `backPressureForAsyncSendNum` messages are on their way.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_send_async(
+    producer: *const ferromq_producer_t,
+    message: *const ferromq_message_t,
+    token: u64,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        let (it, message) = parts(producer, message)?;
+        let sending = wait(it.producer.send_in_background(message))?;
+        let completed = it.completed.clone();
+        facade::runtime()?.spawn(async move {
+            let outcome = sending.await;
+            let outcome = outcome.map(Into::into).map_err(|error| inner(error.into()));
+            // Nobody hears it when the producer is destroyed.
+            let _ = completed.send((token, outcome));
+        });
+        Ok(())
+    })
+}
+
+/// Up to `max` messages of `ferromq_producer_send_async` that have been stored or have failed, waiting up
+/// to `timeout_ms` for the first. None is no error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_poll(
+    producer: *const ferromq_producer_t,
+    max: usize,
+    timeout_ms: i64,
+    completions: *mut *mut ferromq_completions_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(completions) };
+    guard(|| {
+        out.required()?;
+        // SAFETY: the caller gives NULL or a producer that is not destroyed.
+        let it = unsafe { handle(producer, "the producer") }?;
+        let patience = Duration::from_millis(timeout_ms.max(0) as u64);
+        let all = facade::runtime()?.block_on(async {
+            let mut all = Vec::new();
+            let mut completions = it.completions.lock().await;
+            let some = completions.recv_many(&mut all, max.clamp(1, 4096));
+            // Cancelled, it has taken nothing.
+            let _ = tokio::time::timeout(patience, some).await;
+            all
+        });
+        out.put(ferromq_completions_t(all));
+        Ok(())
+    })
+}
+
+fn completion<T>(
+    completions: *const ferromq_completions_t,
+    index: usize,
+    otherwise: T,
+    what: impl FnOnce(&Completion) -> T,
+) -> T {
+    answer(otherwise, || {
+        // SAFETY: the caller gives NULL or completions that are not destroyed.
+        let all = unsafe { handle(completions, "the completions") }?;
+        let one = all.0.get(index).ok_or_else(|| Fault::argument("no such index".to_string()))?;
+        Ok(what(one))
+    })
+}
+
+/// How many there are; 0 for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_completions_count(
+    completions: *const ferromq_completions_t,
+) -> usize {
+    // SAFETY: the caller gives NULL or completions that are not destroyed.
+    answer(0, || Ok(unsafe { handle(completions, "the completions") }?.0.len()))
+}
+
+/// The token of one.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_completions_token(
+    completions: *const ferromq_completions_t,
+    index: usize,
+) -> u64 {
+    completion(completions, index, 0, |one| one.0)
+}
+
+/// The receipt of one; NULL when it failed. Borrowed from the completions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_completions_receipt(
+    completions: *const ferromq_completions_t,
+    index: usize,
+) -> *const ferromq_receipt_t {
+    completion(completions, index, null(), |one| one.1.as_ref().map_or(null(), |it| it))
+}
+
+/// Why one failed; NULL when it was stored. Borrowed from the completions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_completions_error(
+    completions: *const ferromq_completions_t,
+    index: usize,
+) -> *const ferromq_error_t {
+    completion(completions, index, null(), |one| one.1.as_ref().err().map_or(null(), |it| it))
+}
+
+/// Ends completions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_completions_destroy(completions: *mut ferromq_completions_t) {
+    // SAFETY: the caller gives NULL or completions that it does not use any more.
+    unsafe { take(completions) };
+}
+
+/// Waits for what is on its way, and ends the producer. Closing twice does nothing; sends fail then.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_close(
+    producer: *const ferromq_producer_t,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        // SAFETY: the caller gives NULL or a producer that is not destroyed.
+        let it = unsafe { handle(producer, "the producer") }?;
+        attend(it.producer.close())
+    })
+}
+
+/// Closes and frees a producer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_destroy(producer: *mut ferromq_producer_t) {
+    // SAFETY: the caller gives NULL or a producer that it does not use any more.
+    unsafe { take(producer) };
+}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Packs target/dist/ferromq-VERSION-SYSTEM.tar.gz: program, header, shared and static library, and what
+# pkg-config and CMake want to know. Then unpacks it elsewhere and builds and runs an example each way.
+# PROFILE=dev is quicker.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+profile=${PROFILE:-release}
+built=$root/target/${profile/#dev/debug}
+out=$root/target/dist
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cargo build --quiet --profile "$profile" --package ferromq-ffi --package ferromq-server --lib --bins
+version=$("$built/ferromq" --version | cut -d' ' -f2)
+name=ferromq-$version-$(uname -s | tr '[:upper:]' '[:lower:]')-$(uname -m)
+tree=$work/$name
+mkdir -p "$tree"/{bin,include,lib/pkgconfig,lib/cmake/ferromq} "$out"
+cp LICENSE docs/c.md "$tree"
+cp "$built/ferromq" "$tree/bin"
+cp include/ferromq.h "$tree/include"
+cp "$built/libferromq.a" "$tree/lib"
+cp "$built/libferromq.so" "$tree/lib/libferromq.so.1"
+ln -s libferromq.so.1 "$tree/lib/libferromq.so"
+strip --strip-debug "$tree/bin/ferromq" "$tree/lib/libferromq.so.1" "$tree/lib/libferromq.a"
+cat > "$tree/lib/pkgconfig/ferromq.pc" <<PC
+prefix=\${pcfiledir}/../..
+Name: ferromq
+Description: Clients for RocketMQ, and an embedded server
+Version: $version
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib -lferromq
+Libs.private: -lpthread -ldl -lm
+PC
+cat > "$tree/lib/cmake/ferromq/ferromqConfig.cmake" <<'CMAKE'
+# ferromq::ferromq is the shared library, ferromq::static the other.
+get_filename_component(_ferromq_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+if(NOT TARGET ferromq::ferromq)
+  add_library(ferromq::ferromq SHARED IMPORTED)
+  set_target_properties(ferromq::ferromq PROPERTIES
+    IMPORTED_LOCATION "${_ferromq_prefix}/lib/libferromq.so.1"
+    IMPORTED_SONAME "libferromq.so.1"
+    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_prefix}/include")
+  add_library(ferromq::static STATIC IMPORTED)
+  set_target_properties(ferromq::static PROPERTIES
+    IMPORTED_LOCATION "${_ferromq_prefix}/lib/libferromq.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_prefix}/include"
+    INTERFACE_LINK_LIBRARIES "pthread;dl;m")
+endif()
+CMAKE
+cat > "$tree/lib/cmake/ferromq/ferromqConfigVersion.cmake" <<CMAKE
+set(PACKAGE_VERSION "$version")
+if(NOT PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+CMAKE
+tar --create --gzip --owner=0 --group=0 --file "$out/$name.tar.gz" --directory "$work" "$name"
+
+elsewhere=$work/elsewhere
+mkdir "$elsewhere"
+tar --extract --file "$out/$name.tar.gz" --directory "$elsewhere"
+prefix=$elsewhere/$name
+cp examples/c/embedded.c "$elsewhere"
+cd "$elsewhere"
+"$prefix/bin/ferromq" --version
+if command -v pkg-config > /dev/null; then
+    echo "== with pkg-config"
+    export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+    # Its words are arguments.
+    # shellcheck disable=SC2046
+    cc embedded.c -o with-pkg-config $(pkg-config --cflags --libs ferromq) "-Wl,-rpath,$prefix/lib"
+    ./with-pkg-config
+fi
+if command -v cmake > /dev/null; then
+    echo "== with CMake"
+    cat > CMakeLists.txt <<'CMAKE'
+cmake_minimum_required(VERSION 3.13)
+project(example C)
+find_package(ferromq REQUIRED)
+add_executable(shared embedded.c)
+target_link_libraries(shared ferromq::ferromq)
+add_executable(static embedded.c)
+target_link_libraries(static ferromq::static)
+CMAKE
+    cmake -S . -B build -DCMAKE_PREFIX_PATH="$prefix" > cmake.log || { cat cmake.log; exit 1; }
+    cmake --build build >> cmake.log || { cat cmake.log; exit 1; }
+    ./build/shared
+    ./build/static
+fi
+ls -l "$out"

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Builds the C library and checks it: the committed header and list of symbols are current, the header
+# compiles as C and C++, tests and examples run with the shared and the static library, and valgrind, where
+# there is one, finds nothing. With --update, header and list are written anew.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+update=${1:-}
+target=${CARGO_TARGET_DIR:-$PWD/target}
+built=$target/debug
+work=$target/ffi
+mkdir -p "$work"
+
+cargo build --quiet --package ferromq-ffi
+[ "$update" != --update ] || UPDATE_HEADER=1 cargo test --quiet --package ferromq-ffi
+echo "== header and symbols"
+cargo test --quiet --package ferromq-ffi | grep 'test result'
+nm --dynamic --defined-only --format=posix "$built/libferromq.so" | awk '/^ferromq_/ {print $1}' | LC_ALL=C sort > "$work/symbols.txt"
+[ "$update" != --update ] || cp "$work/symbols.txt" ffi/symbols.txt
+diff -u ffi/symbols.txt "$work/symbols.txt"
+
+warnings=(-Wall -Wextra -Werror -pedantic -Iinclude)
+c=(cc -std=c11 -D_POSIX_C_SOURCE=200809L "${warnings[@]}")
+cpp=(c++ -std=c++17 "${warnings[@]}")
+# Programs look for the library under the name that has the number of the interface.
+ln -sf "$built/libferromq.so" "$work/libferromq.so.1"
+ln -sf "$built/libferromq.so" "$work/libferromq.so"
+shared=("-L$work" "-Wl,-rpath,$work" -lferromq)
+static=("$built/libferromq.a" -lpthread -ldl -lm)
+echo '#include "ferromq.h"' | "${c[@]}" -x c -fsyntax-only -
+echo '#include "ferromq.h"' | "${cpp[@]}" -x c++ -fsyntax-only -
+
+# Every function with NULL for every pointer and 0 for every number: none may crash.
+{
+    echo '#include "ferromq.h"'
+    echo 'int main(void) {'
+    cc -E -P include/ferromq.h | tr '\n' ' ' | grep -o 'ferromq_[a-z_]*([^()]*);' | while IFS='(' read -r name parameters; do
+        parameters=${parameters%);}
+        count=0
+        [ "$parameters" = void ] || count=$(($(tr -cd , <<< "$parameters" | wc -c) + 1))
+        arguments=$(printf ', 0%.0s' $(seq 1 "$count"))
+        [ "$count" -gt 0 ] || arguments='  '
+        echo "    (void)$name(${arguments:2});"
+    done
+    echo '    return 0;'
+    echo '}'
+} > "$work/nulls.c"
+[ "$(grep -c '^    (void)' "$work/nulls.c")" = "$(wc -l < ffi/symbols.txt)" ] || { echo "some functions were not called with NULL" >&2; exit 1; }
+"${c[@]}" "$work/nulls.c" -o "$work/nulls" "${shared[@]}"
+"$work/nulls"
+
+echo "== tests"
+for kind in shared static; do
+    declare -n libraries=$kind
+    "${c[@]}" ffi/tests/clients.c -o "$work/clients-$kind" "${libraries[@]}"
+    timeout 120 "$work/clients-$kind"
+done
+"${cpp[@]}" -x c++ ffi/tests/clients.c -o "$work/clients-cpp" "${shared[@]}"
+timeout 120 "$work/clients-cpp"
+if command -v valgrind > /dev/null; then
+    echo "== valgrind"
+    timeout 300 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
+        --trace-children=no --child-silent-after-fork=yes "$work/clients-shared"
+fi
+
+echo "== examples"
+for example in examples/c/*.c; do
+    name=$(basename "$example" .c)
+    echo "\$ $name"
+    "${c[@]}" "$example" -o "$work/$name" "${shared[@]}"
+    timeout 60 "$work/$name"
+done
