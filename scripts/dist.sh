@@ -18,7 +18,7 @@ tree=$work/$name
 mkdir -p "$tree"/{bin,include,lib/pkgconfig,lib/cmake/ferromq} "$out"
 cp LICENSE docs/c.md "$tree"
 cp "$built/ferromq" "$tree/bin"
-cp include/ferromq.h "$tree/include"
+cp include/ferromq.h include/ferromq.hpp "$tree/include"
 cp "$built/libferromq.a" "$tree/lib"
 cp "$built/libferromq.so" "$tree/lib/libferromq.so.1"
 ln -s libferromq.so.1 "$tree/lib/libferromq.so"
@@ -60,7 +60,7 @@ elsewhere=$work/elsewhere
 mkdir "$elsewhere"
 tar --extract --file "$out/$name.tar.gz" --directory "$elsewhere"
 prefix=$elsewhere/$name
-cp examples/c/embedded.c "$elsewhere"
+cp examples/c/embedded.c examples/cpp/embedded.cpp "$elsewhere"
 cd "$elsewhere"
 "$prefix/bin/ferromq" --version
 if command -v pkg-config > /dev/null; then
@@ -75,16 +75,20 @@ if command -v cmake > /dev/null; then
     echo "== with CMake"
     cat > CMakeLists.txt <<'CMAKE'
 cmake_minimum_required(VERSION 3.13)
-project(example C)
+project(example C CXX)
 find_package(ferromq REQUIRED)
 add_executable(shared embedded.c)
 target_link_libraries(shared ferromq::ferromq)
 add_executable(static embedded.c)
 target_link_libraries(static ferromq::static)
+add_executable(cpp embedded.cpp)
+target_link_libraries(cpp ferromq::ferromq)
+target_compile_features(cpp PRIVATE cxx_std_17)
 CMAKE
     cmake -S . -B build -DCMAKE_PREFIX_PATH="$prefix" > cmake.log || { cat cmake.log; exit 1; }
     cmake --build build >> cmake.log || { cat cmake.log; exit 1; }
     ./build/shared
     ./build/static
+    ./build/cpp
 fi
 ls -l "$out"

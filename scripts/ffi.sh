@@ -27,7 +27,9 @@ ln -sf "$built/libferromq.so" "$work/libferromq.so"
 shared=("-L$work" "-Wl,-rpath,$work" -lferromq)
 static=("$built/libferromq.a" -lpthread -ldl -lm)
 echo '#include "ferromq.h"' | "${c[@]}" -x c -fsyntax-only -
-echo '#include "ferromq.h"' | "${cpp[@]}" -x c++ -fsyntax-only -
+for header in ferromq.h ferromq.hpp; do
+    echo "#include \"$header\"" | "${cpp[@]}" -x c++ -fsyntax-only -
+done
 
 # Every function with NULL for every pointer and 0 for every number: none may crash.
 {
@@ -56,6 +58,8 @@ for kind in shared static; do
 done
 "${cpp[@]}" -x c++ ffi/tests/clients.c -o "$work/clients-cpp" "${shared[@]}"
 timeout 120 "$work/clients-cpp"
+"${cpp[@]}" ffi/tests/clients.cpp -o "$work/clients-of-layer" "${shared[@]}"
+timeout 120 "$work/clients-of-layer"
 if command -v valgrind > /dev/null; then
     echo "== valgrind"
     timeout 300 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \
@@ -68,4 +72,10 @@ for example in examples/c/*.c; do
     echo "\$ $name"
     "${c[@]}" "$example" -o "$work/$name" "${shared[@]}"
     timeout 60 "$work/$name"
+done
+for example in examples/cpp/*.cpp; do
+    name=$(basename "$example" .cpp)
+    echo "\$ $name (C++)"
+    "${cpp[@]}" "$example" -o "$work/$name-cpp" "${shared[@]}"
+    timeout 60 "$work/$name-cpp"
 done

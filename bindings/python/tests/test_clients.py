@@ -125,6 +125,8 @@ def test_other_threads_go_on_during_a_poll(server: ferromq.Server) -> None:
 def test_ctrl_c_ends_a_poll(server: ferromq.Server) -> None:
     main = threading.main_thread().ident
     assert main is not None
+    # Processes that a shell starts in the background ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with ferromq.Consumer("ctrl-c", {"CtrlC": "*"}, server.address) as consumer:
         polling = threading.Event()
 
@@ -139,6 +141,7 @@ def test_ctrl_c_ends_a_poll(server: ferromq.Server) -> None:
             polling.set()
             consumer.poll(1, 60)
         thread.join()
+        signal.signal(signal.SIGINT, before)
         assert time.monotonic() - start < 10
         assert consumer.poll(1, 0.01) == []
 

@@ -6,6 +6,7 @@ mod support;
 use ferromq::{
     Admin, ClientConfig, Consumer, ConsumerConfig, Delivery, Error, Message, Producer, Server,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use support::{all_committed, create_topic, group, number, producer, quick, send, until};
 
@@ -160,6 +161,27 @@ async fn a_consumer_that_is_dropped_leaves_its_group() {
     drop(first);
     until("the other has all", || own(&second) == 4).await;
     second.close().await;
+    producer.close().await;
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_takes_nothing_from_whoever_polls() {
+    let (server, client, producer) = start("T", 1).await;
+    let member = Arc::new(consumer(&client, group("G"), false).await);
+    for number in 0..20 {
+        // The watcher comes first, and would be the one to be woken.
+        let (watching, polling) = (member.clone(), member.clone());
+        let watcher = tokio::spawn(async move { watching.ready().await });
+        let poll = tokio::spawn(async move { polling.poll(1, SOON).await.unwrap() });
+        tokio::task::yield_now().await;
+        send(&producer, "T", number..number + 1).await;
+        let polled = poll.await.unwrap();
+        assert_eq!(polled.len(), 1, "message {number} did not wake the poll");
+        Delivery::ack_all(polled);
+        watcher.abort();
+    }
+    member.close().await;
     producer.close().await;
     server.close().await;
 }

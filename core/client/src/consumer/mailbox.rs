@@ -3,6 +3,7 @@
 use crate::message::ReceivedMessage;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tokio::sync::Notify;
@@ -17,7 +18,10 @@ pub(crate) trait Source: Clone {
 /// the pull loops, which stop when a queue holds too much.
 pub(crate) struct Mailbox<S> {
     ready: Mutex<VecDeque<(S, Vec<ReceivedMessage>)>>,
+    /// Wakes one that polls.
     arrived: Notify,
+    /// Wakes all that only watch: whoever watches must not be woken in place of one that polls.
+    filled: Notify,
     closed: AtomicBool,
     closing: Notify,
 }
@@ -25,7 +29,8 @@ pub(crate) struct Mailbox<S> {
 impl<S> Default for Mailbox<S> {
     fn default() -> Self {
         let closed = AtomicBool::new(false);
-        Mailbox { ready: Mutex::default(), arrived: Notify::new(), closed, closing: Notify::new() }
+        let (arrived, filled, closing) = (Notify::new(), Notify::new(), Notify::new());
+        Mailbox { ready: Mutex::default(), arrived, filled, closed, closing }
     }
 }
 
@@ -41,6 +46,7 @@ impl<S: Source> Mailbox<S> {
         };
         if !closed {
             self.arrived.notify_one();
+            self.filled.notify_waiters();
         }
     }
 
@@ -64,9 +70,17 @@ impl<S: Source> Mailbox<S> {
         }
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ready.lock().is_empty()
+    /// Returns when something waits, or when the mailbox is closed.
+    pub(crate) async fn filled(&self) {
+        loop {
+            let mut filled = pin!(self.filled.notified());
+            // Before looking, so that nothing comes unseen in between.
+            filled.as_mut().enable();
+            if !self.ready.lock().is_empty() || self.is_closed() {
+                return;
+            }
+            filled.await;
+        }
     }
 
     /// Waits until something may have arrived, or the mailbox was closed; false at the deadline.
@@ -98,6 +112,7 @@ impl<S: Source> Mailbox<S> {
         };
         drop(forgotten);
         self.closing.notify_waiters();
+        self.filled.notify_waiters();
         self.arrived.notify_waiters();
         self.arrived.notify_one();
     }

@@ -198,9 +198,7 @@ impl Consumer {
     /// Returns when a poll would not wait, or when the consumer is closed: for event loops that are
     /// to be woken.
     pub async fn ready(&self) {
-        while self.mailbox.is_empty() && !self.mailbox.is_closed() {
-            self.mailbox.arrival(Instant::now() + Duration::from_secs(3600)).await;
-        }
+        self.mailbox.filled().await;
     }
 
     /// The id by which brokers know this consumer.
