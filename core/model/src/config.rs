@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(sample.get("enabled").as_deref(), Some("true"));
         assert!(
             manual::<Sample>()
-                .contains("| `listenPort` | int in 1..=65535 | `10911` | The port, 1 to 65535. |")
+                .contains("| `listenPort` | `listen_port` | int in 1..=65535 | `10911` | The port, 1 to 65535. |")
         );
     }
 }
