@@ -286,9 +286,8 @@ mod tests {
         );
         assert!(sample.set("zzz", "1").unwrap_err().to_string().ends_with("`zzz`"));
         assert_eq!(sample.get("enabled").as_deref(), Some("true"));
-        assert!(
-            manual::<Sample>()
-                .contains("| `listenPort` | `listen_port` | int in 1..=65535 | `10911` | The port, 1 to 65535. |")
-        );
+        assert!(manual::<Sample>().contains(
+            "| `listenPort` | `listen_port` | int in 1..=65535 | `10911` | The port, 1 to 65535. |"
+        ));
     }
 }
