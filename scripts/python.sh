@@ -33,7 +33,10 @@ echo "== types"
 python -m mypy.stubtest ferromq --ignore-missing-stub --ignore-disjoint-bases
 mypy --package ferromq
 mypy tests examples
-pyright --pythonpath "$environment/bin/python" examples
+# It is a program for Node.
+if command -v node > /dev/null; then
+    pyright --pythonpath "$environment/bin/python" examples
+fi
 
 echo "== tests"
 export FERROMQ_ROOT=$root

@@ -17,7 +17,7 @@ def server() -> Iterator[ferromq.Server]:
         yield server
 
 
-def until(what: str, condition: Callable[[], object], patience: float = 20) -> None:
+def until(what: str, condition: Callable[[], object], patience: float = 60) -> None:
     end = time.monotonic() + patience
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen"
