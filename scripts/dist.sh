@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs target/dist/ferromq-VERSION-SYSTEM.tar.gz: program, header, shared and static library, and what
-# pkg-config and CMake want to know. Then unpacks it elsewhere and builds and runs an example each way.
-# PROFILE=dev is quicker.
+# Packs target/dist/ferromq-VERSION-SYSTEM.tar.gz: program, headers, shared and static library, and what
+# pkg-config and CMake want to know; where there is dpkg-deb, the same as a Debian package. Then unpacks them
+# elsewhere and builds and runs an example each way. PROFILE=dev is quicker.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -56,6 +56,31 @@ endif()
 CMAKE
 tar --create --gzip --owner=0 --group=0 --file "$out/$name.tar.gz" --directory "$work" "$name"
 
+if command -v dpkg-deb > /dev/null; then
+    architecture=$(dpkg --print-architecture)
+    libraries=usr/lib/$(cc -print-multiarch)
+    package=$work/package
+    mkdir -p "$package/DEBIAN" "$package/usr/share/doc/ferromq" "$package/$libraries/pkgconfig"
+    cp -r "$tree/bin" "$tree/include" "$package/usr"
+    cp -P "$tree"/lib/libferromq* "$package/$libraries"
+    cp LICENSE "$package/usr/share/doc/ferromq/copyright"
+    sed "s|^prefix=.*|prefix=\${pcfiledir}/../../../..\nlibdir=\${prefix}/$libraries|; s|-L\${prefix}/lib|-L\${libdir}|; s|-I\${prefix}/include|-I\${prefix}/usr/include|" \
+        "$tree/lib/pkgconfig/ferromq.pc" > "$package/$libraries/pkgconfig/ferromq.pc"
+    cat > "$package/DEBIAN/control" <<CONTROL
+Package: ferromq
+Version: $version
+Architecture: $architecture
+Maintainer: The FerroMQ project <ferromq@example.invalid>
+Section: net
+Priority: optional
+Depends: libc6 (>= $(ldd --version | awk 'NR == 1 {print $NF}')), libgcc-s1
+Description: Message broker and clients that speak RocketMQ's protocol
+ The program ferromq (name server, broker and tools), and the C library
+ libferromq with its headers.
+CONTROL
+    dpkg-deb --root-owner-group --build "$package" "$out/ferromq_${version}_$architecture.deb" > /dev/null
+fi
+
 elsewhere=$work/elsewhere
 mkdir "$elsewhere"
 tar --extract --file "$out/$name.tar.gz" --directory "$elsewhere"
@@ -90,5 +115,14 @@ CMAKE
     ./build/shared
     ./build/static
     ./build/cpp
+fi
+if command -v dpkg-deb > /dev/null; then
+    echo "== from the Debian package"
+    dpkg-deb --extract "$out"/ferromq_*.deb "$elsewhere/root"
+    "$elsewhere/root/usr/bin/ferromq" --version
+    export PKG_CONFIG_PATH=$elsewhere/root/$libraries/pkgconfig PKG_CONFIG_SYSTEM_INCLUDE_PATH=/none
+    # shellcheck disable=SC2046
+    cc embedded.c -o from-debian $(pkg-config --cflags --libs ferromq) "-Wl,-rpath,$elsewhere/root/$libraries"
+    ./from-debian
 fi
 ls -l "$out"

@@ -10,7 +10,7 @@ built=$target/debug
 work=$target/ffi
 mkdir -p "$work"
 
-cargo build --quiet --package ferromq-ffi
+cargo build --quiet --package ferromq-ffi --package ferromq-server --package ferromq-testkit --lib --bins
 [ "$update" != --update ] || UPDATE_HEADER=1 cargo test --quiet --package ferromq-ffi
 echo "== header and symbols"
 cargo test --quiet --package ferromq-ffi | grep 'test result'
@@ -60,6 +60,8 @@ done
 timeout 120 "$work/clients-cpp"
 "${cpp[@]}" ffi/tests/clients.cpp -o "$work/clients-of-layer" "${shared[@]}"
 timeout 120 "$work/clients-of-layer"
+"${cpp[@]}" -pthread ffi/tests/scenarios.cpp -o "$work/scenarios" "${shared[@]}"
+timeout 300 "$work/scenarios" "$built/scenario-cluster" core/testkit/scenarios/*.scenario
 if command -v valgrind > /dev/null; then
     echo "== valgrind"
     timeout 300 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite \

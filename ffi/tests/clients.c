@@ -256,8 +256,33 @@ static void a_forked_process_is_told(const ferromq_server_t *server) {
     CHECK(waitpid(child, NULL, 0) == child);
 }
 
+/* A server that goes away while messages are written to it is an error, not a SIGPIPE for the program. */
+static void a_server_that_goes_away(void) {
+    for (int round = 0; round < 20; round++) {
+        ferromq_server_t *server = NULL;
+        DO(ferromq_server_create(NULL, NULL, &server));
+        ferromq_config_t *config = settings(server, NULL);
+        DO(ferromq_config_set(config, "sendMsgTimeout", "200"));
+        ferromq_producer_t *producer = NULL;
+        DO(ferromq_producer_create(config, &producer));
+        ferromq_message_t *message = text_message("Going", "x");
+        DO(ferromq_producer_send(producer, message, NULL));
+        for (uint64_t token = 0; token < 200; token++) {
+            ferromq_error_destroy(ferromq_producer_send_async(producer, message, token));
+            if (token == 100) {
+                DO(ferromq_server_close(server));
+            }
+        }
+        ferromq_message_destroy(message);
+        ferromq_producer_destroy(producer);
+        ferromq_config_destroy(config);
+        ferromq_server_destroy(server);
+    }
+}
+
 int main(void) {
     versions_and_settings();
+    a_server_that_goes_away();
     nobody_there();
     ferromq_server_t *server = NULL;
     ferromq_server_t *other = NULL;
