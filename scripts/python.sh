@@ -29,7 +29,6 @@ root=$PWD
 cd "$scratch"
 
 echo "== types"
-# pytest's own machinery is not ours to check.
 python -m mypy.stubtest ferromq --ignore-missing-stub --ignore-disjoint-bases
 mypy --package ferromq
 mypy tests examples

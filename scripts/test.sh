@@ -42,13 +42,20 @@ if command -v npm > /dev/null; then
 else
     skip "Node" "npm is not installed"
 fi
-step "C and C++" scripts/ffi.sh
-step "C package" env PROFILE=dev scripts/dist.sh
-if command -v python3 > /dev/null; then
+if command -v c++ > /dev/null; then
+    step "C and C++" scripts/ffi.sh
+    step "C package" env PROFILE=dev scripts/dist.sh
+    for tool in valgrind pkg-config cmake dpkg-deb; do
+        command -v "$tool" > /dev/null || skip "a part of C and C++" "$tool is not installed"
+    done
+else
+    skip "C and C++" "c++ is not installed"
+fi
+if python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))' 2> /dev/null; then
     step "Python" scripts/python.sh
     step "Python packages" env PROFILE=dev scripts/wheel.sh
 else
-    skip "Python" "python3 is not installed"
+    skip "Python" "there is no Python 3.9 or later that can make virtual environments"
 fi
 for tool in java mvn go; do
     command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"

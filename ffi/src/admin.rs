@@ -44,13 +44,7 @@ pub unsafe extern "C" fn ferromq_admin_create_topic(
         let it = of(admin)?;
         // SAFETY: the caller gives a terminated text.
         let topic = unsafe { text(topic, "the topic") }?;
-        let topic = TopicConfig {
-            topic_name: topic.to_string(),
-            read_queue_nums: queues,
-            write_queue_nums: queues,
-            ..TopicConfig::default()
-        };
-        wait(it.create_topic(&topic))
+        wait(it.create_topic(&TopicConfig::new(topic, queues)))
     })
 }
 

@@ -23,7 +23,7 @@ pub struct ferromq_consumer_t {
 /// What an event loop watches.
 struct Bell {
     waking: UnixStream,
-    heard: Arc<Notify>,
+    polled: Arc<Notify>,
     task: AbortHandle,
 }
 
@@ -45,22 +45,22 @@ impl Bell {
         let (ringing, waking) = UnixStream::pair().map_err(failed)?;
         ringing.set_nonblocking(true).map_err(failed)?;
         waking.set_nonblocking(true).map_err(failed)?;
-        let heard = Arc::new(Notify::new());
-        let polled = heard.clone();
+        let polled = Arc::new(Notify::new());
+        let next = polled.clone();
         let task = facade::runtime()?.spawn(async move {
             loop {
                 consumer.ready().await;
                 let _ = (&ringing).write(&[1]);
-                polled.notified().await;
+                next.notified().await;
             }
         });
-        Ok(Bell { waking, heard, task: task.abort_handle() })
+        Ok(Bell { waking, polled, task: task.abort_handle() })
     }
 
-    /// A poll is about to look for messages.
-    fn answer(&self) {
+    /// A poll has taken what it wanted. For what is left, and what comes, it rings again.
+    fn heard(&self) {
         let _ = (&self.waking).read(&mut [0; 8]);
-        self.heard.notify_one();
+        self.polled.notify_one();
     }
 }
 
@@ -151,9 +151,8 @@ pub unsafe extern "C" fn ferromq_consumer_poll(
         let it = of(consumer)?;
         let patience = Duration::from_millis(timeout_ms.max(0) as u64);
         let deliveries = wait(it.consumer.poll(max, patience));
-        // Now, with the messages gone: it rings again when more are there.
         if let Some(bell) = it.bell.get() {
-            bell.answer();
+            bell.heard();
         }
         out.put(ferromq_batch_t::of_deliveries(deliveries?));
         Ok(())

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 
 /// Why a call failed.
-pub struct ferromq_error_t(Fault);
+pub struct ferromq_error_t(pub(crate) Fault);
 
 /// Why a call failed, within this library.
 pub(crate) struct Fault {
@@ -64,14 +64,10 @@ pub(crate) fn guard(work: impl FnOnce() -> Result<(), Fault>) -> *mut ferromq_er
 
 /// Runs what a function answers; `otherwise` when that is impossible.
 pub(crate) fn answer<T>(otherwise: T, work: impl FnOnce() -> Result<T, Fault>) -> T {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or(Err(Fault::argument(String::new())))
-        .unwrap_or(otherwise)
-}
-
-/// An error within something else, which keeps it.
-pub(crate) fn inner(fault: Fault) -> ferromq_error_t {
-    ferromq_error_t(fault)
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(_)) | Err(_) => otherwise,
+    }
 }
 
 fn of<'a>(error: *const ferromq_error_t) -> Option<&'a Fault> {

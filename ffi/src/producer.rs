@@ -1,7 +1,7 @@
 //! Sending.
 
 use crate::config::{ferromq_config_t, read};
-use crate::error::{Fault, answer, ferromq_error_t, guard, inner};
+use crate::error::{Fault, answer, ferromq_error_t, guard};
 use crate::memory::{Out, attend, handle, take, text, wait};
 use crate::message::{ferromq_message_t, ferromq_receipt_t};
 use facade::{Message, MessageQueue, Producer, ProducerConfig};
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn ferromq_producer_send_async(
         let completed = it.completed.clone();
         facade::runtime()?.spawn(async move {
             let outcome = sending.await;
-            let outcome = outcome.map(Into::into).map_err(|error| inner(error.into()));
+            let outcome = outcome.map(Into::into).map_err(|error| ferromq_error_t(error.into()));
             // Nobody hears it when the producer is destroyed.
             let _ = completed.send((token, outcome));
         });

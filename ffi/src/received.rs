@@ -6,11 +6,11 @@ use facade::{Delivery, ReceivedMessage};
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A message as it was stored; lives as long as its batch.
 pub struct ferromq_received_t {
-    message: ReceivedMessage,
+    message: Arc<ReceivedMessage>,
     topic: OnceLock<CString>,
     broker_name: OnceLock<CString>,
     message_id: OnceLock<CString>,
@@ -23,22 +23,24 @@ pub struct ferromq_batch_t {
     deliveries: Mutex<Vec<Option<Delivery>>>,
 }
 
+fn received(message: Arc<ReceivedMessage>) -> ferromq_received_t {
+    ferromq_received_t {
+        message,
+        topic: OnceLock::new(),
+        broker_name: OnceLock::new(),
+        message_id: OnceLock::new(),
+    }
+}
+
 impl ferromq_batch_t {
     pub(crate) fn of_deliveries(deliveries: Vec<Delivery>) -> Self {
-        let messages = deliveries.iter().map(|delivery| ReceivedMessage::clone(delivery));
-        let batch = ferromq_batch_t::of_messages(messages);
-        *batch.deliveries.lock() = deliveries.into_iter().map(Some).collect();
-        batch
+        let messages = deliveries.iter().map(Delivery::message).map(received).collect();
+        let deliveries = deliveries.into_iter().map(Some).collect();
+        ferromq_batch_t { messages, deliveries: Mutex::new(deliveries) }
     }
 
     pub(crate) fn of_messages(messages: impl IntoIterator<Item = ReceivedMessage>) -> Self {
-        let received = |message| ferromq_received_t {
-            message,
-            topic: OnceLock::new(),
-            broker_name: OnceLock::new(),
-            message_id: OnceLock::new(),
-        };
-        let messages = messages.into_iter().map(received).collect();
+        let messages = messages.into_iter().map(Arc::new).map(received).collect();
         ferromq_batch_t { messages, deliveries: Mutex::default() }
     }
 }

@@ -55,15 +55,7 @@ impl NativeAdmin {
 
     #[napi]
     pub fn create_topic(&self, env: Env, name: String, queues: i32) -> napi::Result<Promised> {
-        self.ask(&env, |it| async move {
-            let topic = TopicConfig {
-                topic_name: name,
-                read_queue_nums: queues,
-                write_queue_nums: queues,
-                ..TopicConfig::default()
-            };
-            it.create_topic(&topic).await
-        })
+        self.ask(&env, |it| async move { it.create_topic(&TopicConfig::new(name, queues)).await })
     }
 
     #[napi]

@@ -42,15 +42,7 @@ impl NativeAdmin {
     }
 
     fn create_topic(&self, name: String, queues: i32) -> Operation {
-        self.ask(|it| async move {
-            let topic = TopicConfig {
-                topic_name: name,
-                read_queue_nums: queues,
-                write_queue_nums: queues,
-                ..TopicConfig::default()
-            };
-            it.create_topic(&topic).await
-        })
+        self.ask(|it| async move { it.create_topic(&TopicConfig::new(name, queues)).await })
     }
 
     fn delete_topic(&self, topic: String) -> Operation {

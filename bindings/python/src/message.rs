@@ -1,8 +1,10 @@
 //! Messages as Python sees them: read-only, each field made when it is asked for.
 
 use parking_lot::Mutex;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use std::sync::Arc;
 
 /// A queue of a topic.
 #[pyclass(frozen, eq, ord, hash, get_all, from_py_object, module = "ferromq")]
@@ -37,6 +39,11 @@ impl MessageQueue {
         let MessageQueue { topic, broker_name, queue_id } = self;
         format!("MessageQueue({topic:?}, {broker_name:?}, {queue_id})")
     }
+}
+
+/// Queues, as a list.
+pub(crate) fn queues(py: Python<'_>, queues: Vec<ferromq::MessageQueue>) -> PyResult<Py<PyAny>> {
+    queues.into_iter().map(MessageQueue::from).collect::<Vec<_>>().into_py_any(py)
 }
 
 /// How far a message that was sent is safe.
@@ -97,7 +104,7 @@ impl SendReceipt {
 
 /// A message as it was stored.
 #[pyclass(frozen, subclass, module = "ferromq")]
-pub struct ReceivedMessage(pub(crate) ferromq::ReceivedMessage);
+pub struct ReceivedMessage(pub(crate) Arc<ferromq::ReceivedMessage>);
 
 #[pymethods]
 impl ReceivedMessage {
@@ -204,7 +211,7 @@ pub struct Delivery(Mutex<Option<ferromq::Delivery>>);
 
 impl Delivery {
     pub(crate) fn new(delivery: ferromq::Delivery) -> (Self, ReceivedMessage) {
-        let message = ReceivedMessage((*delivery).clone());
+        let message = ReceivedMessage(delivery.message());
         (Delivery(Mutex::new(Some(delivery))), message)
     }
 

@@ -1,6 +1,6 @@
 //! Sending.
 
-use crate::message::{MessageQueue, SendReceipt};
+use crate::message::{MessageQueue, SendReceipt, queues};
 use crate::operation::Operation;
 use crate::settings::{Settings, read};
 use bytes::Bytes;
@@ -77,10 +77,7 @@ impl NativeProducer {
     fn queues(&self, topic: String) -> Operation {
         let producer = self.producer.clone();
         let asked = async move { Ok(producer.queues(&topic).await?) };
-        Operation::new(asked, |py, queues: Vec<ferromq::MessageQueue>| {
-            let queues: Vec<MessageQueue> = queues.into_iter().map(Into::into).collect();
-            Ok(queues.into_pyobject(py)?.unbind())
-        })
+        Operation::new(asked, queues)
     }
 
     fn close(&self) -> Operation {

@@ -1,7 +1,7 @@
 //! Consuming from queues of one's own choice.
 
 use crate::consumer::seconds;
-use crate::message::{MessageQueue, ReceivedMessage};
+use crate::message::{MessageQueue, ReceivedMessage, queues};
 use crate::operation::Operation;
 use crate::settings::{Settings, read};
 use ferromq::{ClientConfig, ConsumerConfig, PullConsumer};
@@ -24,7 +24,7 @@ pub(crate) fn messages(
 ) -> PyResult<Py<PyAny>> {
     let list = PyList::empty(py);
     for message in messages {
-        list.append(Py::new(py, ReceivedMessage(message))?)?;
+        list.append(Py::new(py, ReceivedMessage(message.into()))?)?;
     }
     Ok(list.into_any().unbind())
 }
@@ -65,10 +65,7 @@ impl NativePullConsumer {
     fn topic_queues(&self, topic: String) -> Operation {
         let it = self.consumer.clone();
         let asked = async move { Ok(it.topic_queues(&topic).await?) };
-        Operation::new(asked, |py, queues: Vec<ferromq::MessageQueue>| {
-            let queues: Vec<MessageQueue> = queues.into_iter().map(Into::into).collect();
-            Ok(queues.into_pyobject(py)?.unbind())
-        })
+        Operation::new(asked, queues)
     }
 
     fn assignment(&self) -> Vec<MessageQueue> {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Dict, List, Optional, Tuple, Type
+from typing import Dict, List, Optional, Tuple
 
-from ._errors import invalid
+from ._lifecycle import AsyncClosing, Closing
 from ._loop import result
 from ._native import MessageQueue, NativeAdmin, ReceivedMessage
 from ._parts import ConsumeProgress, QueueExtent
@@ -22,11 +21,11 @@ def _progress(rows: List[Tuple[MessageQueue, int, int, int]]) -> List[ConsumePro
     return [ConsumeProgress(*row) for row in rows]
 
 
-class Admin:
+class Admin(Closing[NativeAdmin]):
     """Looks after topics, groups and progress of a cluster."""
 
     def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
-        self._native = NativeAdmin.start(pairs(_KINDS, settings, address)).wait()
+        super().__init__(NativeAdmin.start(pairs(_KINDS, settings, address)))
 
     def create_topic(self, topic: str, queues: int = 4) -> None:
         """Makes a topic with so many queues on every master broker, or changes their number."""
@@ -80,40 +79,13 @@ class Admin:
         """What a broker tells about itself."""
         return self._native.runtime_info(broker).wait()
 
-    def close(self) -> None:
-        """Ends it. Closing twice does nothing."""
-        self._native.close().wait()
 
-    def __enter__(self) -> "Admin":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class AsyncAdmin:
+class AsyncAdmin(AsyncClosing[NativeAdmin]):
     """`Admin` for asyncio."""
 
     def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
-        self._settings = pairs(_KINDS, settings, address)
-        self._started: Optional[NativeAdmin] = None
-
-    async def start(self) -> "AsyncAdmin":
-        """Starts it; entering `async with` does it."""
-        if self._started is None:
-            self._started = await result(NativeAdmin.start(self._settings))
-        return self
-
-    @property
-    def _native(self) -> NativeAdmin:
-        if self._started is None:
-            raise invalid("it was not started: use `async with`, or `await start()`")
-        return self._started
+        all_settings = pairs(_KINDS, settings, address)
+        super().__init__(lambda: NativeAdmin.start(all_settings))
 
     async def create_topic(self, topic: str, queues: int = 4) -> None:
         """As `Admin.create_topic`."""
@@ -171,19 +143,3 @@ class AsyncAdmin:
     async def runtime_info(self, broker: str) -> Dict[str, str]:
         """As `Admin.runtime_info`."""
         return await result(self._native.runtime_info(broker))
-
-    async def close(self) -> None:
-        """As `Admin.close`."""
-        if self._started is not None:
-            await result(self._started.close())
-
-    async def __aenter__(self) -> "AsyncAdmin":
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        await self.close()

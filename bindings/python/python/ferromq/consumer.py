@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
-from types import TracebackType
+from contextlib import closing
 from typing import (
     AsyncIterator,
     Callable,
+    Generator,
     Iterator,
     List,
     Mapping,
     Optional,
     Sequence,
     Tuple,
-    Type,
     TypeVar,
 )
 
-from . import _open
 from ._errors import ClosedError, invalid
+from ._lifecycle import AsyncClosing, Closing
 from ._loop import result
 from ._native import Delivery, MessageQueue, NativeConsumer
 from ._settings import Setting, pairs
@@ -38,7 +38,22 @@ def _subscriptions(subscriptions: Mapping[str, str]) -> List[Tuple[str, str]]:
     return list(subscriptions.items())
 
 
-class Consumer:
+def _one_by_one(messages: List[Delivery]) -> Generator[Delivery, None, None]:
+    """Going on acknowledges a message; closing gives back the one looked at and all after it."""
+    messages.reverse()
+    while messages:
+        message = messages.pop()
+        try:
+            yield message
+        except GeneratorExit:
+            # At once, not when they are collected.
+            for other in (message, *messages):
+                other.retry_later()
+            raise
+        message.ack()
+
+
+class Consumer(Closing[NativeConsumer]):
     """Receives messages together with the other members of its group. Threads may share it.
 
     Use it in one of three ways:
@@ -62,11 +77,11 @@ class Consumer:
         **settings: Setting,
     ) -> None:
         all_settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
-        started = NativeConsumer.start(all_settings, _subscriptions(subscriptions), ordered)
-        self._native = started.wait()
+        super().__init__(
+            NativeConsumer.start(all_settings, _subscriptions(subscriptions), ordered)
+        )
         self._handler: Optional[Handler] = None
         self._threads: List[threading.Thread] = []
-        _open.register(self)
 
     def poll(self, max: int = 32, timeout: float = 1.0) -> List[Delivery]:
         """Up to `max` messages, waiting up to `timeout` seconds for the first; none when none came.
@@ -86,17 +101,7 @@ class Consumer:
                 messages = self.poll(256, _LONG)
             except ClosedError:
                 return
-            messages.reverse()
-            while messages:
-                message = messages.pop()
-                try:
-                    yield message
-                except GeneratorExit:
-                    # What was not looked at is given back at once, not when it is collected.
-                    for other in (message, *messages):
-                        other.retry_later()
-                    raise
-                message.ack()
+            yield from _one_by_one(messages)
 
     def on_message(self, handler: H) -> H:
         """Sets what handles messages; a decorator.
@@ -171,27 +176,13 @@ class Consumer:
 
         Messages that are not settled come again, to this or another member.
         """
-        self._native.close().wait()
+        super().close()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
 
-    def _close_at_exit(self) -> None:
-        self._native.close().wait()
 
-    def __enter__(self) -> "Consumer":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class AsyncConsumer:
+class AsyncConsumer(AsyncClosing[NativeConsumer]):
     """`Consumer` for asyncio: `async with AsyncConsumer(group, subscriptions) as consumer`, and
     `async for message in consumer` or `await consumer.poll()`."""
 
@@ -204,24 +195,9 @@ class AsyncConsumer:
         ordered: bool = False,
         **settings: Setting,
     ) -> None:
-        self._settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
-        self._subscriptions = _subscriptions(subscriptions)
-        self._ordered = ordered
-        self._started: Optional[NativeConsumer] = None
-
-    async def start(self) -> "AsyncConsumer":
-        """Joins the group; entering `async with` does it."""
-        if self._started is None:
-            start = NativeConsumer.start(self._settings, self._subscriptions, self._ordered)
-            self._started = await result(start)
-            _open.register(self)
-        return self
-
-    @property
-    def _native(self) -> NativeConsumer:
-        if self._started is None:
-            raise invalid("the consumer was not started: use `async with`, or `await start()`")
-        return self._started
+        all_settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
+        topics = _subscriptions(subscriptions)
+        super().__init__(lambda: NativeConsumer.start(all_settings, topics, ordered))
 
     async def poll(self, max: int = 32, timeout: float = 1.0) -> List[Delivery]:
         """As `Consumer.poll`."""
@@ -238,16 +214,9 @@ class AsyncConsumer:
                 messages = await self.poll(256, _LONG)
             except ClosedError:
                 return
-            messages.reverse()
-            while messages:
-                message = messages.pop()
-                try:
+            with closing(_one_by_one(messages)) as one_by_one:
+                for message in one_by_one:
                     yield message
-                except GeneratorExit:
-                    for other in (message, *messages):
-                        other.retry_later()
-                    raise
-                message.ack()
 
     @property
     def client_id(self) -> str:
@@ -277,23 +246,3 @@ class AsyncConsumer:
     async def commit(self) -> None:
         """As `Consumer.commit`."""
         await result(self._native.commit())
-
-    async def close(self) -> None:
-        """As `Consumer.close`."""
-        if self._started is not None:
-            await result(self._started.close())
-
-    def _close_at_exit(self) -> None:
-        if self._started is not None:
-            self._started.close().wait()
-
-    async def __aenter__(self) -> "AsyncConsumer":
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        await self.close()

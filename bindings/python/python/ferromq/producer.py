@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import List, Mapping, Optional, Sequence, Type, Union
+from typing import List, Mapping, Optional, Sequence, Union
 
-from . import _open
 from ._errors import invalid
+from ._lifecycle import AsyncClosing, Closing
 from ._loop import result
 from ._native import MessageQueue, NativeProducer, Operation, SendReceipt
 from ._parts import Body, Keys, Message, Parts, batch_parts, parts
@@ -32,7 +31,7 @@ def _send(
     return native.send_in_background(topic, message) if background else native.send(topic, message)
 
 
-class Producer:
+class Producer(Closing[NativeProducer]):
     """Sends messages. Threads may share it.
 
     `address` is that of the name servers, `host:port;host:port`, or else the environment variable
@@ -40,8 +39,7 @@ class Producer:
     """
 
     def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
-        self._native = NativeProducer.start(pairs(_KINDS, settings, address)).wait()
-        _open.register(self)
+        super().__init__(NativeProducer.start(pairs(_KINDS, settings, address)))
 
     def send(
         self,
@@ -84,26 +82,8 @@ class Producer:
         """The queues of a topic that can be written to."""
         return self._native.queues(topic).wait()
 
-    def close(self) -> None:
-        """Ends the producer. Closing twice does nothing."""
-        self._native.close().wait()
 
-    def _close_at_exit(self) -> None:
-        self.close()
-
-    def __enter__(self) -> "Producer":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class AsyncProducer:
+class AsyncProducer(AsyncClosing[NativeProducer]):
     """`Producer` for asyncio: `async with AsyncProducer(address) as producer`.
 
     Many sends may be on their way at once; `back_pressure_for_async_send_num` bounds them. A send
@@ -111,21 +91,8 @@ class AsyncProducer:
     """
 
     def __init__(self, address: Optional[str] = None, **settings: Setting) -> None:
-        self._settings = pairs(_KINDS, settings, address)
-        self._started: Optional[NativeProducer] = None
-
-    async def start(self) -> "AsyncProducer":
-        """Starts the producer; entering `async with` does it."""
-        if self._started is None:
-            self._started = await result(NativeProducer.start(self._settings))
-            _open.register(self)
-        return self
-
-    @property
-    def _native(self) -> NativeProducer:
-        if self._started is None:
-            raise invalid("the producer was not started: use `async with`, or `await start()`")
-        return self._started
+        all_settings = pairs(_KINDS, settings, address)
+        super().__init__(lambda: NativeProducer.start(all_settings))
 
     async def send(
         self,
@@ -165,23 +132,3 @@ class AsyncProducer:
     async def queues(self, topic: str) -> List[MessageQueue]:
         """As `Producer.queues`."""
         return await result(self._native.queues(topic))
-
-    async def close(self) -> None:
-        """Waits for what is on its way, and ends the producer. Closing twice does nothing."""
-        if self._started is not None:
-            await result(self._started.close())
-
-    def _close_at_exit(self) -> None:
-        if self._started is not None:
-            self._started.close().wait()
-
-    async def __aenter__(self) -> "AsyncProducer":
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        await self.close()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import List, Optional, Sequence, Type
+from typing import List, Optional, Sequence
 
-from . import _open
-from ._errors import invalid
+from ._lifecycle import AsyncClosing, Closing
 from ._loop import result
 from ._native import MessageQueue, NativePullConsumer, ReceivedMessage
 from ._settings import Setting, pairs
@@ -14,7 +12,7 @@ from ._settings import Setting, pairs
 _KINDS = ("client", "consumer")
 
 
-class PullConsumer:
+class PullConsumer(Closing[NativePullConsumer]):
     """Reads queues that are assigned to it, or those that its group gives it for a subscription.
 
     Progress follows what was polled, and is stored every few seconds and by `commit`.
@@ -22,8 +20,7 @@ class PullConsumer:
 
     def __init__(self, group: str, address: Optional[str] = None, **settings: Setting) -> None:
         all_settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
-        self._native = NativePullConsumer.start(all_settings).wait()
-        _open.register(self)
+        super().__init__(NativePullConsumer.start(all_settings))
 
     def poll(self, max: int = 32, timeout: float = 1.0) -> List[ReceivedMessage]:
         """Up to `max` messages, waiting up to `timeout` seconds for the first."""
@@ -81,44 +78,13 @@ class PullConsumer:
         """Stores progress now."""
         self._native.commit().wait()
 
-    def close(self) -> None:
-        """Stores progress and ends the consumer. Closing twice does nothing."""
-        self._native.close().wait()
 
-    def _close_at_exit(self) -> None:
-        self.close()
-
-    def __enter__(self) -> "PullConsumer":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class AsyncPullConsumer:
+class AsyncPullConsumer(AsyncClosing[NativePullConsumer]):
     """`PullConsumer` for asyncio."""
 
     def __init__(self, group: str, address: Optional[str] = None, **settings: Setting) -> None:
-        self._settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
-        self._started: Optional[NativePullConsumer] = None
-
-    async def start(self) -> "AsyncPullConsumer":
-        """Starts the consumer; entering `async with` does it."""
-        if self._started is None:
-            self._started = await result(NativePullConsumer.start(self._settings))
-            _open.register(self)
-        return self
-
-    @property
-    def _native(self) -> NativePullConsumer:
-        if self._started is None:
-            raise invalid("the consumer was not started: use `async with`, or `await start()`")
-        return self._started
+        all_settings = [*pairs(_KINDS, settings, address), ("consumerGroup", group)]
+        super().__init__(lambda: NativePullConsumer.start(all_settings))
 
     async def poll(self, max: int = 32, timeout: float = 1.0) -> List[ReceivedMessage]:
         """As `PullConsumer.poll`."""
@@ -175,23 +141,3 @@ class AsyncPullConsumer:
     async def commit(self) -> None:
         """As `PullConsumer.commit`."""
         await result(self._native.commit())
-
-    async def close(self) -> None:
-        """As `PullConsumer.close`."""
-        if self._started is not None:
-            await result(self._started.close())
-
-    def _close_at_exit(self) -> None:
-        if self._started is not None:
-            self._started.close().wait()
-
-    async def __aenter__(self) -> "AsyncPullConsumer":
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        await self.close()

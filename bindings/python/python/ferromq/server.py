@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import List, Optional, Tuple, Type, Union
+from typing import List, Optional, Tuple, Union
 
-from . import _open
-from ._errors import invalid
-from ._loop import result
+from ._lifecycle import AsyncClosing, Closing
 from ._native import NativeServer
 from ._settings import Setting, pairs
 
@@ -19,7 +16,7 @@ def _start(
     return (None if directory is None else os.fspath(directory)), pairs(("server",), settings)
 
 
-class Server:
+class Server(Closing[NativeServer]):
     """A name server and a broker on free ports of the loopback interface.
 
     They serve when the constructor returns. Messages are kept in `directory`, or in a temporary one
@@ -32,8 +29,7 @@ class Server:
         directory: Optional[Union[str, "os.PathLike[str]"]] = None,
         **settings: Setting,
     ) -> None:
-        self._native = NativeServer.start(*_start(directory, settings)).wait()
-        _open.register(self)
+        super().__init__(NativeServer.start(*_start(directory, settings)))
 
     @property
     def address(self) -> str:
@@ -45,26 +41,8 @@ class Server:
         """The broker's address."""
         return self._native.broker_address
 
-    def close(self) -> None:
-        """Ends both; a temporary directory is removed. Closing twice does nothing."""
-        self._native.close().wait()
 
-    def _close_at_exit(self) -> None:
-        self.close()
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class AsyncServer:
+class AsyncServer(AsyncClosing[NativeServer]):
     """`Server` for asyncio."""
 
     def __init__(
@@ -72,21 +50,8 @@ class AsyncServer:
         directory: Optional[Union[str, "os.PathLike[str]"]] = None,
         **settings: Setting,
     ) -> None:
-        self._arguments = _start(directory, settings)
-        self._started: Optional[NativeServer] = None
-
-    async def start(self) -> "AsyncServer":
-        """Starts it; entering `async with` does it."""
-        if self._started is None:
-            self._started = await result(NativeServer.start(*self._arguments))
-            _open.register(self)
-        return self
-
-    @property
-    def _native(self) -> NativeServer:
-        if self._started is None:
-            raise invalid("the server was not started: use `async with`, or `await start()`")
-        return self._started
+        arguments = _start(directory, settings)
+        super().__init__(lambda: NativeServer.start(*arguments))
 
     @property
     def address(self) -> str:
@@ -97,23 +62,3 @@ class AsyncServer:
     def broker_address(self) -> str:
         """As `Server.broker_address`."""
         return self._native.broker_address
-
-    async def close(self) -> None:
-        """As `Server.close`."""
-        if self._started is not None:
-            await result(self._started.close())
-
-    def _close_at_exit(self) -> None:
-        if self._started is not None:
-            self._started.close().wait()
-
-    async def __aenter__(self) -> "AsyncServer":
-        return await self.start()
-
-    async def __aexit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        await self.close()

@@ -189,8 +189,11 @@ impl Consumer {
             if let Settlement::Queue(_, process) = &settlement {
                 process.last_consume.store(now_ms(), Ordering::Relaxed);
             }
-            let settled_by = |message| Delivery { message, settlement: Some(settlement.clone()) };
-            deliveries.extend(messages.into_iter().map(settled_by));
+            let delivery = |message| Delivery {
+                message: Arc::new(message),
+                settlement: Some(settlement.clone()),
+            };
+            deliveries.extend(messages.into_iter().map(delivery));
         }
         deliveries
     }
@@ -254,11 +257,16 @@ impl Consumer {
 
 /// A message that its consumer must settle. One that is dropped without it comes again later.
 pub struct Delivery {
-    message: ReceivedMessage,
+    message: Arc<ReceivedMessage>,
     settlement: Option<Settlement>,
 }
 
 impl Delivery {
+    /// The message, for whoever keeps it beyond its settling.
+    pub fn message(&self) -> Arc<ReceivedMessage> {
+        self.message.clone()
+    }
+
     /// The message was handled and does not come again, but after a crash or a rebalance.
     pub fn ack(mut self) {
         match self.settlement.take() {
@@ -339,9 +347,10 @@ impl Drop for Delivery {
 async fn return_to_broker(
     core: Arc<Core>,
     process: Arc<ProcessQueue>,
-    mut message: ReceivedMessage,
+    message: Arc<ReceivedMessage>,
     delay_level: i32,
 ) {
+    let mut message = Arc::unwrap_or_clone(message);
     if retry::give_back(&core, &mut message, delay_level).await {
         core.settled(&process, [message.queue_offset]);
         return;

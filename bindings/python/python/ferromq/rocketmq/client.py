@@ -233,7 +233,7 @@ class Producer(_Settings):
     def _send(self, msg: Message, key: Optional[str] = None) -> SendResult:
         topic, body, options = msg._of()
         receipt = self._started().send(topic, body, ordering_key=key, **options)
-        status = SendStatus[str(receipt.status).rpartition(".")[2]]
+        status = SendStatus(int(receipt.status))
         return SendResult(status, receipt.message_id, receipt.queue_offset)
 
     def send_sync(self, msg: Message) -> SendResult:
