@@ -1,7 +1,7 @@
 //! Errors as C sees them.
 
 use crate::memory::{c_text, take};
-use facade::{Error, ServerError};
+use facade::{Error, ErrorKind, ServerError};
 use std::any::Any;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +19,9 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn of_binding(code: i32, name: &str, message: &str) -> Self {
-        Fault { code, name: c_text(name), message: c_text(message), retryable: false }
+    fn new(kind: ErrorKind, message: &str) -> Self {
+        let ErrorKind { code, name, retryable } = kind;
+        Fault { code, name: c_text(name), message: c_text(message), retryable }
     }
 
     pub(crate) fn argument(message: String) -> Self {
@@ -30,25 +31,19 @@ impl Fault {
     fn panicked(panic: &(dyn Any + Send)) -> Self {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-        Fault::of_binding(-100, "INTERNAL", &format!("a defect of ferromq: {text}"))
+        Fault::new(ErrorKind::INTERNAL, &format!("a defect of ferromq: {text}"))
     }
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Fault {
-            code: error.code(),
-            name: c_text(error.name()),
-            message: c_text(&error.to_string()),
-            retryable: error.retryable(),
-        }
+        Fault::new(error.kind(), &error.to_string())
     }
 }
 
 impl From<ServerError> for Fault {
     fn from(error: ServerError) -> Self {
-        let message = format!("the embedded server did not start: {error}");
-        Fault::of_binding(-102, "SERVER", &message)
+        Fault::new(error.kind(), &format!("the embedded server did not start: {error}"))
     }
 }
 

@@ -17,6 +17,9 @@ export declare const ERROR_NUMBERS: {
     readonly FILE: -11;
     readonly FORKED: -12;
     readonly NO_BROKER: -13;
+    readonly INTERNAL: -100;
+    readonly ABORTED: -101;
+    readonly SERVER: -102;
     readonly SYSTEM_ERROR: 1;
     readonly SYSTEM_BUSY: 2;
     readonly REQUEST_CODE_NOT_SUPPORTED: 3;
@@ -64,7 +67,7 @@ export declare const ERROR_NUMBERS: {
  * The kind of an error. `REFUSED` is an answer of a broker that has no name, `ABORTED` comes of an
  * `AbortSignal`, `SERVER` of an embedded server that did not start; `INTERNAL` is a defect.
  */
-export type ErrorCode = keyof typeof ERROR_NUMBERS | 'REFUSED' | 'ABORTED' | 'SERVER' | 'INTERNAL';
+export type ErrorCode = keyof typeof ERROR_NUMBERS | 'REFUSED';
 /** Every error of this package. The message says what to do and names what is involved. */
 export declare class FerroMQError extends Error {
     /** The kind in one word, the same in every language. */

@@ -1,6 +1,6 @@
 //! Why an operation failed, as JavaScript is told.
 
-use ferromq::{Error, ServerError};
+use ferromq::{Error, ErrorKind, ServerError};
 
 /// An error on its way to JavaScript.
 pub(crate) struct Failure {
@@ -14,19 +14,20 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    fn of_binding(name: &'static str, code: i32, message: String) -> Self {
-        Failure { name, code, message, retryable: false, broker_code: None, causes: Vec::new() }
+    fn new(kind: ErrorKind, message: String) -> Self {
+        let ErrorKind { code, name, retryable } = kind;
+        Failure { name, code, message, retryable, broker_code: None, causes: Vec::new() }
     }
 
     /// The caller's `AbortSignal` has fired.
     pub fn aborted() -> Self {
-        Failure::of_binding("ABORTED", -101, "the operation was aborted".to_string())
+        Failure::new(ErrorKind::ABORTED, "the operation was aborted".to_string())
     }
 
     /// Something that should not be possible, reported instead of waiting for ever.
     pub fn internal() -> Self {
         let text = "an operation ended without an answer; this is a defect of ferromq";
-        Failure::of_binding("INTERNAL", -100, text.to_string())
+        Failure::new(ErrorKind::INTERNAL, text.to_string())
     }
 }
 
@@ -44,11 +45,8 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Failure {
             causes: causes(&error),
-            name: error.name(),
-            code: error.code(),
-            message: error.to_string(),
-            retryable: error.retryable(),
             broker_code: error.broker_code(),
+            ..Failure::new(error.kind(), error.to_string())
         }
     }
 }
@@ -57,6 +55,6 @@ impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         let causes = causes(&error);
         let message = format!("the embedded server did not start: {error}");
-        Failure { causes, ..Failure::of_binding("SERVER", -102, message) }
+        Failure { causes, ..Failure::new(error.kind(), message) }
     }
 }

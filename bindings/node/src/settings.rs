@@ -1,7 +1,9 @@
 //! Settings pass through as text, under the names of the one table.
 
 use crate::failure::Failure;
-use ferromq::{ClientConfig, ConfigTable, ConsumerConfig, Error, ProducerConfig, ServerOptions};
+use ferromq::{
+    ClientConfig, ConfigTable, ConsumerConfig, ErrorKind, ProducerConfig, ServerOptions,
+};
 use napi_derive::napi;
 use serde_json::{Value, json};
 
@@ -40,10 +42,10 @@ pub fn settings() -> String {
     all.to_string()
 }
 
-/// All errors of the core as JSON: numbers by name.
+/// All errors as JSON: numbers by name.
 #[napi]
 pub fn errors() -> String {
-    let all = Error::table().into_iter().map(|(code, name)| (name.to_string(), code.into()));
+    let all = ErrorKind::all().into_iter().map(|kind| (kind.name.to_string(), kind.code.into()));
     Value::Object(all.collect()).to_string()
 }
 

@@ -17,6 +17,9 @@ export const ERROR_NUMBERS = {
   FILE: -11,
   FORKED: -12,
   NO_BROKER: -13,
+  INTERNAL: -100,
+  ABORTED: -101,
+  SERVER: -102,
   SYSTEM_ERROR: 1,
   SYSTEM_BUSY: 2,
   REQUEST_CODE_NOT_SUPPORTED: 3,
@@ -65,12 +68,7 @@ export const ERROR_NUMBERS = {
  * The kind of an error. `REFUSED` is an answer of a broker that has no name, `ABORTED` comes of an
  * `AbortSignal`, `SERVER` of an embedded server that did not start; `INTERNAL` is a defect.
  */
-export type ErrorCode =
-  | keyof typeof ERROR_NUMBERS
-  | 'REFUSED'
-  | 'ABORTED'
-  | 'SERVER'
-  | 'INTERNAL';
+export type ErrorCode = keyof typeof ERROR_NUMBERS | 'REFUSED';
 
 const BRAND = Symbol.for('ferromq.error');
 
@@ -100,7 +98,9 @@ export class FerroMQError extends Error {
     this.name = code === 'ABORTED' ? 'AbortError' : 'FerroMQError';
     this.code = code;
     this.codeNumber =
-      details.codeNumber ?? (ERROR_NUMBERS as Partial<Record<string, number>>)[code] ?? -100;
+      details.codeNumber ??
+      (ERROR_NUMBERS as Partial<Record<string, number>>)[code] ??
+      ERROR_NUMBERS.INTERNAL;
     this.retryable = details.retryable ?? false;
     this.brokerCode = details.brokerCode;
     Object.defineProperty(this, BRAND, { value: true });

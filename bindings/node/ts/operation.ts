@@ -12,10 +12,7 @@ export function attempt<T>(start: () => Promise<T>): Promise<T> {
 }
 
 function aborted(signal: AbortSignal): FerroMQError {
-  return new FerroMQError('ABORTED', 'the operation was aborted', {
-    codeNumber: -101,
-    cause: signal.reason,
-  });
+  return new FerroMQError('ABORTED', 'the operation was aborted', { cause: signal.reason });
 }
 
 /** Runs an operation that `signal` ends. */

@@ -34,10 +34,10 @@ impl From<Error> for Failure {
 impl From<ServerError> for Failure {
     fn from(error: ServerError) -> Self {
         Failure {
-            name: "SERVER",
-            code: -102,
+            name: error.kind().name,
+            code: error.kind().code,
             text: format!("the embedded server did not start: {error}"),
-            retryable: false,
+            retryable: error.kind().retryable,
             broker_code: None,
             causes: causes(&error),
         }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use ferromq::{
-    ClientConfig, ConfigTable, ConsumerConfig, Error, ProducerConfig, ServerOptions, snake_case,
+    ClientConfig, ConfigTable, ConsumerConfig, ErrorKind, ProducerConfig, ServerOptions, snake_case,
 };
 use pyo3::prelude::*;
 use serde_json::{Value, json};
@@ -37,10 +37,10 @@ pub fn settings() -> String {
     .to_string()
 }
 
-/// Numbers and names of the core's errors.
+/// Numbers and names of all errors, and whether trying again may help.
 #[pyfunction]
-pub fn errors() -> Vec<(i32, &'static str)> {
-    Error::table()
+pub fn errors() -> Vec<(i32, &'static str, bool)> {
+    ErrorKind::all().into_iter().map(|kind| (kind.code, kind.name, kind.retryable)).collect()
 }
 
 /// The version of the core.

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::instance::Instance;
 use crate::instance::async_trait::Boxed;
 use crate::message::ReceivedMessage;
+use crate::statistics::ConsumerStatistics;
 use concurrent::Concurrent;
 use core::{Core, Sink, now_ms};
 use ferromq_model::{MessageQueue, names};
@@ -275,6 +276,11 @@ impl PushConsumer {
     fn set_paused(&self, paused: bool) {
         self.core.paused.store(paused, Ordering::Release);
         self.core.queues.lock().values().for_each(|process| process.pause(paused));
+    }
+
+    /// What this consumer has counted, and what it holds.
+    pub fn statistics(&self) -> ConsumerStatistics {
+        self.core.statistics()
     }
 
     /// Waits for messages being handled, commits, and leaves the group. Closing twice does nothing.

@@ -103,88 +103,126 @@ pub enum Error {
     },
 }
 
-impl Error {
+/// A kind of error: the same number, name and answer to "again?" in every language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorKind {
     /// A number that never changes its meaning: negative for errors of this side, positive for the
     /// response code of a server.
-    pub fn code(&self) -> i32 {
-        match self {
-            Error::InvalidArgument(_) => -1,
-            Error::NoNameServer => -2,
-            Error::NameServersDown { .. } => -3,
-            Error::TopicNotFound { .. } => -4,
-            Error::NoWritableQueue { .. } => -5,
-            Error::BrokerUnknown { .. } => -6,
-            Error::Net(NetError::Timeout { .. }) | Error::Timeout { .. } => -7,
-            Error::Net(_) => -8,
-            Error::Malformed { .. } => -9,
-            Error::Closed => -10,
-            Error::File { .. } => -11,
-            Error::Forked => -12,
-            Error::NoBroker { .. } => -13,
-            Error::Refused { code, .. } => *code,
+    pub code: i32,
+    /// The kind in one word.
+    pub name: &'static str,
+    /// Whether the same call may succeed when it is made again.
+    pub retryable: bool,
+}
+
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal $(, $retryable:ident)?;)*) => {
+        impl ErrorKind {
+            $($(#[$doc])* pub const $name: ErrorKind = ErrorKind {
+                code: $code,
+                name: stringify!($name),
+                retryable: error_kinds!(@ $($retryable)?),
+            };)*
+
+            /// Those of this side; a number is never used again.
+            const LOCAL: &[ErrorKind] = &[$(ErrorKind::$name),*];
         }
+    };
+    (@) => { false };
+    (@ retryable) => { true };
+}
+
+error_kinds! {
+    /// An argument or setting is not usable.
+    INVALID_ARGUMENT = -1;
+    /// No name server is configured.
+    NO_NAME_SERVER = -2;
+    /// None of the name servers answered.
+    NAME_SERVERS_DOWN = -3, retryable;
+    /// No broker has the topic.
+    TOPIC_NOT_FOUND = -4;
+    /// No queue of the topic can be written to.
+    NO_WRITABLE_QUEUE = -5, retryable;
+    /// The broker of a queue has no known address.
+    BROKER_UNKNOWN = -6, retryable;
+    /// It took longer than it may.
+    TIMEOUT = -7, retryable;
+    /// A connection failed.
+    CONNECTION = -8, retryable;
+    /// An answer cannot be read.
+    MALFORMED = -9;
+    /// The client has been closed.
+    CLOSED = -10;
+    /// A file cannot be read or written.
+    FILE = -11;
+    /// The client belongs to the process that this one was forked from.
+    FORKED = -12;
+    /// No broker has registered.
+    NO_BROKER = -13, retryable;
+    /// A defect of FerroMQ, found by a binding.
+    INTERNAL = -100;
+    /// The caller gave the operation up.
+    ABORTED = -101;
+    /// An embedded server did not start.
+    SERVER = -102;
+}
+
+impl ErrorKind {
+    /// Every kind, for languages that list them. An answer of a server that has no name is called
+    /// `REFUSED`, and has the number that the server gave.
+    pub fn all() -> Vec<ErrorKind> {
+        // Response codes are few and below 2000.
+        let answers = (1..2000).filter(|code| response::name(*code).is_some());
+        ErrorKind::LOCAL.iter().copied().chain(answers.map(ErrorKind::refused)).collect()
+    }
+
+    /// The kind of a server's answer.
+    fn refused(code: i32) -> ErrorKind {
+        let retryable = matches!(
+            code,
+            response::SYSTEM_BUSY
+                | response::SERVICE_NOT_AVAILABLE
+                | response::FLOW_CONTROL
+                | response::GO_AWAY
+        );
+        ErrorKind { code, name: response::name(code).unwrap_or("REFUSED"), retryable }
+    }
+}
+
+impl Error {
+    /// The kind, which names it in every language.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::InvalidArgument(_) => ErrorKind::INVALID_ARGUMENT,
+            Error::NoNameServer => ErrorKind::NO_NAME_SERVER,
+            Error::NameServersDown { .. } => ErrorKind::NAME_SERVERS_DOWN,
+            Error::TopicNotFound { .. } => ErrorKind::TOPIC_NOT_FOUND,
+            Error::NoWritableQueue { .. } => ErrorKind::NO_WRITABLE_QUEUE,
+            Error::BrokerUnknown { .. } => ErrorKind::BROKER_UNKNOWN,
+            Error::Net(NetError::Timeout { .. }) | Error::Timeout { .. } => ErrorKind::TIMEOUT,
+            Error::Net(_) => ErrorKind::CONNECTION,
+            Error::Malformed { .. } => ErrorKind::MALFORMED,
+            Error::Closed => ErrorKind::CLOSED,
+            Error::File { .. } => ErrorKind::FILE,
+            Error::Forked => ErrorKind::FORKED,
+            Error::NoBroker { .. } => ErrorKind::NO_BROKER,
+            Error::Refused { code, .. } => ErrorKind::refused(*code),
+        }
+    }
+
+    /// The kind's number.
+    pub fn code(&self) -> i32 {
+        self.kind().code
     }
 
     /// The kind in one word.
     pub fn name(&self) -> &'static str {
-        match self {
-            Error::InvalidArgument(_) => "INVALID_ARGUMENT",
-            Error::NoNameServer => "NO_NAME_SERVER",
-            Error::NameServersDown { .. } => "NAME_SERVERS_DOWN",
-            Error::TopicNotFound { .. } => "TOPIC_NOT_FOUND",
-            Error::NoWritableQueue { .. } => "NO_WRITABLE_QUEUE",
-            Error::BrokerUnknown { .. } => "BROKER_UNKNOWN",
-            Error::Net(NetError::Timeout { .. }) | Error::Timeout { .. } => "TIMEOUT",
-            Error::Net(_) => "CONNECTION",
-            Error::Malformed { .. } => "MALFORMED",
-            Error::Closed => "CLOSED",
-            Error::File { .. } => "FILE",
-            Error::Forked => "FORKED",
-            Error::NoBroker { .. } => "NO_BROKER",
-            Error::Refused { code, .. } => response::name(*code).unwrap_or("REFUSED"),
-        }
-    }
-
-    /// Every number with its name, for languages that list them.
-    pub fn table() -> Vec<(i32, &'static str)> {
-        let local = [
-            (-1, "INVALID_ARGUMENT"),
-            (-2, "NO_NAME_SERVER"),
-            (-3, "NAME_SERVERS_DOWN"),
-            (-4, "TOPIC_NOT_FOUND"),
-            (-5, "NO_WRITABLE_QUEUE"),
-            (-6, "BROKER_UNKNOWN"),
-            (-7, "TIMEOUT"),
-            (-8, "CONNECTION"),
-            (-9, "MALFORMED"),
-            (-10, "CLOSED"),
-            (-11, "FILE"),
-            (-12, "FORKED"),
-            (-13, "NO_BROKER"),
-        ];
-        // Response codes are few and below 2000.
-        let answers = (1..2000).filter_map(|code| Some((code, response::name(code)?)));
-        local.into_iter().chain(answers).collect()
+        self.kind().name
     }
 
     /// Whether the same call may succeed when it is made again.
     pub fn retryable(&self) -> bool {
-        match self {
-            Error::Net(_)
-            | Error::Timeout { .. }
-            | Error::NameServersDown { .. }
-            | Error::NoWritableQueue { .. }
-            | Error::NoBroker { .. }
-            | Error::BrokerUnknown { .. } => true,
-            Error::Refused { code, .. } => matches!(
-                *code,
-                response::SYSTEM_BUSY
-                    | response::SERVICE_NOT_AVAILABLE
-                    | response::FLOW_CONTROL
-                    | response::GO_AWAY
-            ),
-            _ => false,
-        }
+        self.kind().retryable
     }
 
     /// The response code, when a server refused.
@@ -228,30 +266,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_says_what_errors_say() {
+    fn numbers_and_names_are_unique_and_never_change() {
+        let all = ErrorKind::all();
+        let count = |of: fn(&ErrorKind) -> String| {
+            all.iter().map(of).collect::<std::collections::BTreeSet<_>>().len()
+        };
+        assert_eq!(count(|kind| kind.code.to_string()), all.len());
+        assert_eq!(count(|kind| kind.name.to_string()), all.len());
+        let local: Vec<_> = ErrorKind::LOCAL.iter().map(|kind| (kind.code, kind.name)).collect();
+        assert_eq!(
+            local,
+            [
+                (-1, "INVALID_ARGUMENT"),
+                (-2, "NO_NAME_SERVER"),
+                (-3, "NAME_SERVERS_DOWN"),
+                (-4, "TOPIC_NOT_FOUND"),
+                (-5, "NO_WRITABLE_QUEUE"),
+                (-6, "BROKER_UNKNOWN"),
+                (-7, "TIMEOUT"),
+                (-8, "CONNECTION"),
+                (-9, "MALFORMED"),
+                (-10, "CLOSED"),
+                (-11, "FILE"),
+                (-12, "FORKED"),
+                (-13, "NO_BROKER"),
+                (-100, "INTERNAL"),
+                (-101, "ABORTED"),
+                (-102, "SERVER"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_servers_answer_is_its_code() {
         let refused = |code| Error::Refused {
             operation: "a send",
             address: String::new(),
             code,
             remark: String::new(),
         };
-        let samples = [
-            Error::InvalidArgument(String::new()),
-            Error::NoNameServer,
-            Error::TopicNotFound { topic: String::new() },
-            Error::NoWritableQueue { topic: String::new() },
-            Error::BrokerUnknown { broker: String::new() },
-            Error::Timeout { operation: String::new(), millis: 1, last: String::new() },
-            Error::Malformed { address: String::new(), reason: String::new() },
-            Error::Closed,
-            Error::Forked,
-            Error::NoBroker { addresses: String::new() },
-            refused(2),
-            refused(1500),
-        ];
-        let table = Error::table();
-        for error in samples {
-            assert!(table.contains(&(error.code(), error.name())), "{error:?}");
-        }
+        let kinds = ErrorKind::all();
+        assert!(kinds.contains(&refused(2).kind()) && refused(2).retryable());
+        assert!(kinds.contains(&refused(1500).kind()) && !refused(1).retryable());
+        assert_eq!((refused(1999).code(), refused(1999).name()), (1999, "REFUSED"));
     }
 }

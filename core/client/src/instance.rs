@@ -260,6 +260,13 @@ impl Instance {
         }
     }
 
+    /// The addresses with an open connection, sorted.
+    pub(crate) fn open_connections(&self) -> Vec<String> {
+        let mut open = self.connections.open_addresses();
+        open.sort();
+        open
+    }
+
     fn connected_brokers(&self) -> Vec<String> {
         let open: BTreeSet<String> = self.connections.open_addresses().into_iter().collect();
         let brokers = self.brokers.lock();

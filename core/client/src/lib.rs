@@ -19,13 +19,15 @@ mod message;
 mod producer;
 mod pull_consumer;
 mod route;
+mod statistics;
 
 pub use admin::Admin;
 pub use allocate::Allocation;
 pub use config::{ClientConfig, ConsumerConfig, ProducerConfig};
 pub use consumer::{Consumed, Consumer, Delivery, PushConsumer, PushConsumerBuilder};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
 pub use producer::{Producer, Sending};
 pub use pull_consumer::PullConsumer;
+pub use statistics::{ConsumerStatistics, LatencyStatistics, ProducerStatistics, QueueStatistics};

@@ -7,6 +7,7 @@ use crate::error::{Error, ReadAnswer};
 use crate::instance::Instance;
 use crate::message::{Message, SendReceipt, SendStatus};
 use crate::route::Route;
+use crate::statistics::{ProducerStatistics, Sends};
 use bytes::Bytes;
 use ferromq_model::{MessageQueue, flags, names};
 use ferromq_protocol::Command;
@@ -39,6 +40,7 @@ struct Inner {
     config: ProducerConfig,
     next_queue: AtomicUsize,
     latencies: Latencies,
+    sends: Sends,
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     closed: AtomicBool,
@@ -52,7 +54,8 @@ struct Prepared {
     properties: String,
     body: Bytes,
     message_id: String,
-    batch: bool,
+    /// How many messages, when they are a batch.
+    batch: Option<usize>,
     /// For messages to a retry topic: how often they failed, and how often they may.
     reconsumed: (i32, Option<i32>),
 }
@@ -86,6 +89,7 @@ impl Producer {
         let inner = Inner {
             next_queue: AtomicUsize::new(java_string_hash(&start) as u32 as usize),
             latencies: Latencies::default(),
+            sends: Sends::default(),
             messages: Arc::new(Semaphore::new(config.back_pressure_for_async_send_num)),
             bytes: Arc::new(Semaphore::new(config.back_pressure_for_async_send_size)),
             closed: AtomicBool::new(false),
@@ -135,7 +139,9 @@ impl Producer {
         let queue = self.inner.select(&route, &prepared.topic, None)?;
         let address = self.inner.instance.master(&queue.broker_name)?;
         let request = self.inner.request(&prepared, &queue);
-        self.inner.instance.send(&address, request).await
+        self.inner.instance.send(&address, request).await?;
+        self.inner.sends.sent_oneway();
+        Ok(())
     }
 
     /// Sends several messages of one topic as one. They get neighbouring offsets of one queue, and
@@ -164,10 +170,7 @@ impl Producer {
             )));
         }
         let prepared = self.inner.prepare(message)?;
-        let (start, limit) = (Instant::now(), self.inner.timeout());
-        self.inner.route_within(&prepared.topic, limit, limit).await?;
-        let left = limit.saturating_sub(start.elapsed());
-        self.inner.attempt(&prepared, queue, left).await.map_err(Attempt::into_error)
+        self.inner.counted(&prepared, self.inner.send_once(&prepared, queue)).await
     }
 
     /// Sends a message to the queue that `ordering_key` stands for: messages with one key keep
@@ -194,6 +197,12 @@ impl Producer {
     pub async fn queues(&self, topic: &str) -> Result<Vec<MessageQueue>, Error> {
         self.inner.check_open()?;
         Ok(self.inner.route(topic).await?.writable.clone())
+    }
+
+    /// What this producer has counted.
+    pub fn statistics(&self) -> ProducerStatistics {
+        let Inner { instance, config, sends, .. } = &*self.inner;
+        sends.describe(&instance.id, &config.group, instance.open_connections())
     }
 
     /// Waits for messages in the background, then leaves. Closing twice does nothing.
@@ -274,7 +283,7 @@ impl Inner {
             properties: encode(&own)?,
             body,
             message_id,
-            batch: false,
+            batch: None,
             reconsumed,
         })
     }
@@ -282,7 +291,8 @@ impl Inner {
     fn prepare_batch(&self, messages: Vec<Message>) -> Result<Prepared, Error> {
         let topic = messages.first().map(|message| message.topic.clone()).unwrap_or_default();
         let refused = |reason: &str| Err(Error::InvalidArgument(format!("a batch {reason}")));
-        let (mut body, mut ids) = (Vec::new(), Vec::with_capacity(messages.len()));
+        let count = messages.len();
+        let (mut body, mut ids) = (Vec::new(), Vec::with_capacity(count));
         for message in messages {
             if message.topic != topic {
                 return refused("holds messages of one topic only");
@@ -311,7 +321,7 @@ impl Inner {
             properties: encode(&own)?,
             body: body.into(),
             message_id: ids.join(","),
-            batch: true,
+            batch: Some(count),
             reconsumed: (0, None),
         })
     }
@@ -397,10 +407,42 @@ impl Inner {
         route.unwrap_or_else(|_| Err(timed_out(topic, given, "no name server has answered")))
     }
 
+    /// Does what sends a message, and counts what becomes of it.
+    async fn counted(
+        &self,
+        prepared: &Prepared,
+        send: impl Future<Output = Result<SendReceipt, Error>>,
+    ) -> Result<SendReceipt, Error> {
+        let on_the_way = self.sends.begin(prepared.batch.unwrap_or(1), prepared.body.len());
+        let sent = send.await;
+        on_the_way.end(sent.is_ok());
+        sent
+    }
+
+    /// Sends to this queue, and tries no other.
+    async fn send_once(
+        &self,
+        prepared: &Prepared,
+        queue: &MessageQueue,
+    ) -> Result<SendReceipt, Error> {
+        let (start, limit) = (Instant::now(), self.timeout());
+        self.route_within(&prepared.topic, limit, limit).await?;
+        let left = limit.saturating_sub(start.elapsed());
+        self.attempt(prepared, queue, left).await.map_err(Attempt::into_error)
+    }
+
+    async fn send(&self, prepared: Prepared, timeout: Duration) -> Result<SendReceipt, Error> {
+        self.counted(&prepared, self.send_somewhere(&prepared, timeout)).await
+    }
+
     /// Sends within `timeout`, all attempts together. An attempt may take all that is left of it,
     /// as in Apache's client: a broker that takes a message but does not answer uses up the time
     /// of the others, since whether it stored the message is not known until then.
-    async fn send(&self, prepared: Prepared, timeout: Duration) -> Result<SendReceipt, Error> {
+    async fn send_somewhere(
+        &self,
+        prepared: &Prepared,
+        timeout: Duration,
+    ) -> Result<SendReceipt, Error> {
         let deadline = Instant::now() + timeout;
         let attempts = 1 + self.config.retry_times_when_send_failed;
         let mut last: Option<Error> = None;
@@ -413,7 +455,10 @@ impl Inner {
             let route = self.route_within(&prepared.topic, left, timeout).await?;
             let queue = self.select(&route, &prepared.topic, failed.as_deref())?;
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.attempt(&prepared, &queue, left).await {
+            if attempt > 0 {
+                self.sends.retried();
+            }
+            match self.attempt(prepared, &queue, left).await {
                 Ok(receipt)
                     if receipt.status != SendStatus::Ok
                         && self.config.retry_another_broker_when_not_store_ok
@@ -492,10 +537,13 @@ impl Inner {
             reconsume_times: Some(prepared.reconsumed.0),
             unit_mode: Some(false),
             max_reconsume_times: prepared.reconsumed.1,
-            batch: Some(prepared.batch),
+            batch: Some(prepared.batch.is_some()),
             broker_name: Some(&queue.broker_name),
         };
-        let code = if prepared.batch { code::SEND_BATCH_MESSAGE } else { code::SEND_MESSAGE_V2 };
+        let code = match prepared.batch {
+            Some(_) => code::SEND_BATCH_MESSAGE,
+            None => code::SEND_MESSAGE_V2,
+        };
         Command::request_with(code, &header).with_body(prepared.body.clone())
     }
 }

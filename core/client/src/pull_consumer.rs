@@ -8,6 +8,7 @@ use crate::consumer::{begin, close_in_background, rebalance};
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::message::ReceivedMessage;
+use crate::statistics::{ConsumerStatistics, count};
 use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::code::request as code;
 use parking_lot::Mutex;
@@ -121,6 +122,7 @@ impl PullConsumer {
             if let Some((process, messages)) = self.mailbox().take(max.max(1)) {
                 let offset = process.remove(messages.iter().map(|message| message.queue_offset));
                 self.polled.lock().insert(process.queue.clone(), offset);
+                count(&self.core.receipts.handled, messages.len());
                 return Ok(messages);
             }
             self.check_open()?;
@@ -236,6 +238,11 @@ impl PullConsumer {
     fn set_paused(&self, queues: &[MessageQueue], paused: bool) {
         let held = self.core.queues.lock();
         queues.iter().filter_map(|queue| held.get(queue)).for_each(|process| process.pause(paused));
+    }
+
+    /// What this consumer has counted, and what it holds.
+    pub fn statistics(&self) -> ConsumerStatistics {
+        self.core.statistics()
     }
 
     /// Commits what was polled if `autoCommit` is on, and leaves. Closing twice does nothing.

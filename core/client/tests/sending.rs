@@ -56,6 +56,8 @@ async fn a_send_has_three_attempts_each_on_another_broker_than_the_last() {
     let mut counts = cluster.counts();
     counts.sort();
     assert_eq!(counts, [1, 2]);
+    let told = producer.statistics();
+    assert_eq!((told.sent, told.failed, told.retries, told.in_flight), (0, 1, 2, 0));
     producer.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! A name server and a broker inside the process.
 
 use ferromq_broker::{Broker, BrokerConfig, BrokerError};
-use ferromq_client::ClientConfig;
+use ferromq_client::{ClientConfig, ErrorKind};
 use ferromq_namesrv::{NameServer, NamesrvConfig, NamesrvError};
 use ferromq_store::StoreConfig;
 use std::path::PathBuf;
@@ -20,6 +20,13 @@ pub enum ServerError {
     /// No temporary directory could be made.
     #[error("cannot make a temporary directory: {0}")]
     Directory(#[from] std::io::Error),
+}
+
+impl ServerError {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::SERVER
+    }
 }
 
 /// How an embedded server is started. The default: free ports, and a temporary directory that goes

@@ -4,6 +4,7 @@ use super::core::{Core, now_ms};
 use super::process_queue::ProcessQueue;
 use super::{Consumed, Listener, retry};
 use crate::message::ReceivedMessage;
+use crate::statistics::count;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -74,8 +75,14 @@ async fn handle(core: Arc<Core>, process: Arc<ProcessQueue>, messages: Vec<Recei
         process.last_consume.store(now_ms(), Ordering::Relaxed);
         let done: Vec<i64> = messages.iter().map(|message| message.queue_offset).collect();
         let failed = match consumed {
-            Consumed::Success => Vec::new(),
-            Consumed::Later { delay_level } => retry_later(&core, messages, delay_level).await,
+            Consumed::Success => {
+                count(&core.receipts.handled, messages.len());
+                Vec::new()
+            }
+            Consumed::Later { delay_level } => {
+                count(&core.receipts.returned, messages.len());
+                retry_later(&core, messages, delay_level).await
+            }
         };
         let kept: Vec<i64> = failed.iter().map(|message| message.queue_offset).collect();
         core.settled(&process, done.into_iter().filter(|offset| !kept.contains(offset)));

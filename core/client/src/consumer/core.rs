@@ -13,6 +13,7 @@ use crate::config::ConsumerConfig;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::message::ReceivedMessage;
+use crate::statistics::{ConsumerStatistics, QueueStatistics, Receipts, count};
 use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::body::{
     ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, SubscriptionData,
@@ -21,7 +22,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -54,6 +55,7 @@ pub(crate) struct Core {
     /// Whether queues that come are paused.
     pub(crate) paused: AtomicBool,
     closed: AtomicBool,
+    pub(crate) receipts: Receipts,
     /// Every task of this consumer; closing ends them.
     pub(crate) tasks: Mutex<JoinSet<()>>,
 }
@@ -114,6 +116,7 @@ impl Core {
             started: now_ms(),
             paused: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            receipts: Receipts::default(),
             tasks: Mutex::default(),
             config,
         })
@@ -269,6 +272,8 @@ impl Core {
         process: &Arc<ProcessQueue>,
         messages: Vec<ReceivedMessage>,
     ) {
+        count(&self.receipts.received, messages.len());
+        count(&self.receipts.received_bytes, messages.iter().map(|m| m.body.len()).sum());
         process.add(&messages);
         match &self.sink {
             Sink::Concurrent(sink) => sink.deliver(self, process, messages),
@@ -282,6 +287,45 @@ impl Core {
     pub(crate) fn settled(&self, process: &ProcessQueue, offsets: impl IntoIterator<Item = i64>) {
         let offset = process.remove(offsets);
         process.unless_lost(|| self.offsets.advance(&process.queue, offset));
+    }
+
+    /// What this consumer has counted, and what it holds.
+    pub(crate) fn statistics(&self) -> ConsumerStatistics {
+        let queue = |(queue, process): (&MessageQueue, &Arc<ProcessQueue>)| {
+            let (buffered, bytes, _) = process.load();
+            let (consumer, broker) = (self.offsets.known(queue), process.broker_offset());
+            QueueStatistics {
+                topic: queue.topic.clone(),
+                broker_name: queue.broker_name.clone(),
+                queue_id: queue.queue_id,
+                buffered: buffered as u64,
+                buffered_bytes: bytes as u64,
+                pull_offset: process.pull_offset.load(Ordering::Relaxed),
+                consumer_offset: consumer,
+                broker_offset: broker,
+                lag: consumer.zip(broker).map(|(consumer, broker)| (broker - consumer).max(0)),
+            }
+        };
+        let queues = self.queues.lock().iter().map(queue).collect();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Receipts { received, received_bytes, handled, returned, pull_failures } =
+            &self.receipts;
+        ConsumerStatistics {
+            r#type: match self.sink {
+                Sink::Buffer(_) => "pullConsumer",
+                _ => "consumer",
+            },
+            client_id: self.instance.id.clone(),
+            group: self.group().to_string(),
+            timestamp: now_ms(),
+            received: read(received),
+            received_bytes: read(received_bytes),
+            handled: read(handled),
+            returned: read(returned),
+            pull_failures: read(pull_failures),
+            queues,
+            connections: self.instance.open_connections(),
+        }
     }
 
     /// Ends everything: waits for messages being handled, stores progress, tells the brokers.

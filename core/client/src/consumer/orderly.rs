@@ -4,6 +4,7 @@ use super::core::{Core, Sink, now_ms};
 use super::process_queue::ProcessQueue;
 use super::{Consumed, Listener, retry};
 use crate::message::ReceivedMessage;
+use crate::statistics::count;
 use ferromq_protocol::body::MessageModel;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -44,8 +45,14 @@ impl Orderly {
             let consumed = super::call(&sink.listener, core.group(), messages.clone()).await;
             process.last_consume.store(now_ms(), Ordering::Relaxed);
             let settled = match consumed {
-                Consumed::Success => true,
-                Consumed::Later { .. } => give_up(&core, &messages).await,
+                Consumed::Success => {
+                    count(&core.receipts.handled, messages.len());
+                    true
+                }
+                Consumed::Later { .. } => {
+                    count(&core.receipts.returned, messages.len());
+                    give_up(&core, &messages).await
+                }
             };
             if settled {
                 if let Some(offset) = process.settle() {

@@ -9,6 +9,7 @@ use super::{Consumed, Listener, PushConsumer, launch, present, retry};
 use crate::config::{ClientConfig, ConsumerConfig};
 use crate::error::Error;
 use crate::message::ReceivedMessage;
+use crate::statistics::{ConsumerStatistics, count};
 use ferromq_model::MessageQueue;
 use parking_lot::Mutex;
 use std::ops::Deref;
@@ -240,6 +241,11 @@ impl Consumer {
         self.push.resume();
     }
 
+    /// What this consumer has counted, and what it holds.
+    pub fn statistics(&self) -> ConsumerStatistics {
+        self.push.statistics()
+    }
+
     /// Stores the group's progress now, instead of at the next turn of the clock.
     pub async fn commit(&self) {
         self.push.core.persist().await;
@@ -271,7 +277,7 @@ impl Delivery {
     pub fn ack(mut self) {
         match self.settlement.take() {
             Some(Settlement::Queue(core, process)) => {
-                core.settled(&process, [self.message.queue_offset]);
+                handled(&core, &process, [self.message.queue_offset]);
             }
             Some(Settlement::Turn(turn)) => turn.settle(Consumed::Success),
             None => {}
@@ -292,6 +298,7 @@ impl Delivery {
                 if core.is_closed() || process.is_dropped() {
                     return;
                 }
+                count(&core.receipts.returned, 1);
                 let task =
                     return_to_broker(core.clone(), process, self.message.clone(), delay_level);
                 let mut returning = polled.returning.lock();
@@ -315,7 +322,7 @@ impl Delivery {
                     _ => {
                         let next = (core, process, vec![delivery.message.queue_offset]);
                         if let Some((core, process, offsets)) = run.replace(next) {
-                            core.settled(&process, offsets);
+                            handled(&core, &process, offsets);
                         }
                     }
                 },
@@ -324,7 +331,7 @@ impl Delivery {
             }
         }
         if let Some((core, process, offsets)) = run {
-            core.settled(&process, offsets);
+            handled(&core, &process, offsets);
         }
     }
 }
@@ -341,6 +348,16 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         self.give_back(0);
     }
+}
+
+/// Notes messages that the application has handled.
+fn handled<T>(core: &Core, process: &ProcessQueue, offsets: T)
+where
+    T: IntoIterator<Item = i64, IntoIter: ExactSizeIterator>,
+{
+    let offsets = offsets.into_iter();
+    count(&core.receipts.handled, offsets.len());
+    core.settled(process, offsets);
 }
 
 /// Sends a message back; one for which even that fails is delivered here again.

@@ -42,6 +42,8 @@ pub(crate) struct ProcessQueue {
     locked_at: Mutex<Option<Instant>>,
     /// The next offset to pull.
     pub(crate) pull_offset: AtomicI64,
+    /// The next offset that the broker writes, as it said last; -1 before it did.
+    pub(crate) max_offset: AtomicI64,
     pub(crate) last_pull: AtomicI64,
     pub(crate) last_consume: AtomicI64,
     /// Messages arrived, or the queue was dropped.
@@ -60,6 +62,7 @@ impl ProcessQueue {
             paused: AtomicBool::new(false),
             locked_at: Mutex::new(None),
             pull_offset: AtomicI64::new(offset),
+            max_offset: AtomicI64::new(-1),
             last_pull: AtomicI64::new(0),
             last_consume: AtomicI64::new(0),
             changed: Notify::new(),
@@ -130,6 +133,11 @@ impl ProcessQueue {
         let ends = held.messages.first_key_value().zip(held.messages.last_key_value());
         let span = ends.map_or(0, |((first, _), (last, _))| last - first);
         (held.messages.len() + held.taken.len(), held.bytes, span)
+    }
+
+    /// The next offset that the broker writes, as it said last.
+    pub(crate) fn broker_offset(&self) -> Option<i64> {
+        Some(self.max_offset.load(Ordering::Relaxed)).filter(|offset| *offset >= 0)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -4,6 +4,7 @@ use super::core::{Core, Sink, now_ms};
 use super::process_queue::ProcessQueue;
 use crate::error::{Error, ReadAnswer};
 use crate::message::ReceivedMessage;
+use crate::statistics::count;
 use ferromq_model::flags;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{MessageModel, SubscriptionData};
@@ -33,6 +34,7 @@ pub(crate) async fn run(core: Arc<Core>, process: Arc<ProcessQueue>) {
                 Ok(pause) => pause,
                 Err(error) => {
                     if !process.is_dropped() {
+                        count(&core.receipts.pull_failures, 1);
                         tracing::warn!(group = core.group(), queue = %process.queue, %error, "pull failed; trying again");
                     }
                     PROBLEM
@@ -100,6 +102,7 @@ async fn pull(
         | response::PULL_OFFSET_MOVED => {
             let header: PullMessageResponse = answer.header().sent_by(&address)?;
             suggested.store(header.suggest_which_broker_id, Ordering::Relaxed);
+            process.max_offset.store(header.max_offset, Ordering::Relaxed);
             accept(core, process, &subscription, &header, &answer, &address)
         }
         response::FLOW_CONTROL => Ok(FLOW_CONTROL),
