@@ -191,9 +191,12 @@ fn deliver(broker: &Arc<Inner>, entry: &Entry) -> bool {
     if !entry.is_message() {
         return true;
     }
-    let Some(bytes) = broker.store.record_at(entry.physical_offset) else {
-        tracing::warn!(offset = entry.physical_offset, "a delayed message is gone; skipped");
-        return true;
+    let bytes = match broker.store.record(entry) {
+        Ok(bytes) => bytes,
+        Err(fault) => {
+            tracing::error!(%fault, "a delayed message cannot be delivered; skipped");
+            return true;
+        }
     };
     let Ok(record) = RecordView::parse(&bytes) else { return true };
     let target = record
@@ -234,7 +237,7 @@ fn deliver(broker: &Arc<Inner>, entry: &Entry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TestBroker, broker};
+    use crate::testing::{TestBroker, broker, logged};
 
     /// Stores a message that falls due at `due` in a level.
     fn store_due(broker: &TestBroker, level: i32, due: i64) {
@@ -274,6 +277,28 @@ mod tests {
         deliver_due(&broker.broker).unwrap();
         assert_eq!(broker.log().max_offset("T", 0).unwrap(), 1);
         assert_eq!(broker.delay.snapshot().offset_table[&2], 1);
+    }
+
+    #[test]
+    fn a_damaged_message_is_left_out_and_holds_up_nobody() {
+        let broker = broker();
+        for _ in 0..3 {
+            store_due(&broker, 1, now_ms() - 1);
+        }
+        let queue = broker.store.queue(names::SCHEDULE_TOPIC, 0).expect("a queue");
+        let second = broker.store.entries(&queue, 1, 1).expect("entries")[0];
+        let segment = broker.folder().join("commitlog/00000000000000000000");
+        let file = std::fs::File::options().write(true).open(&segment).expect("a segment");
+        // The body is one byte, which begins 88 bytes into a record.
+        let body = second.physical_offset as u64 + 88;
+        std::os::unix::fs::FileExt::write_all_at(&file, b"y", body).expect("written");
+        let log = logged(|| {
+            deliver_due(&broker.broker).expect("delivered");
+        });
+        assert_eq!(broker.delay.snapshot().offset_table[&1], 3);
+        assert_eq!(broker.log().max_offset("T", 0).unwrap(), 2);
+        let place = format!("byte {} of {}", second.physical_offset, segment.display());
+        assert!(log.contains("ERROR") && log.contains(&place), "{log}");
     }
 
     #[test]

@@ -110,6 +110,29 @@ impl Pair {
     }
 }
 
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is logged on this thread meanwhile.
+pub(crate) fn logged(act: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+    tracing::subscriber::with_default(subscriber.finish(), act);
+    let text = lines.0.lock().clone();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 /// A broker without a listener, in a folder of its own.
 pub(crate) struct TestBroker {
     pub(crate) broker: Arc<Inner>,

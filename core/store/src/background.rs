@@ -181,20 +181,23 @@ fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
     let progress = &inner.index_progress;
     let mut position = progress.position.load(Ordering::Acquire).max(inner.log.start());
     while position < inner.log.end() {
-        let next = inner.log.visit(position, false, |step| match step {
+        let (next, filled) = inner.log.visit(position, true, |step| match step {
             Step::Record(record) => {
                 let next = position + record.bytes().len() as i64;
-                inner.index.enter(&record).map(|filled| (Some(next), filled))
+                inner.index.enter(&record).map(|filled| (Ok(next), filled))
             }
-            Step::Blank(next) => Ok((Some(next), None)),
-            Step::End(_) => Ok((None, None)),
+            Step::Blank(next) => Ok((Ok(next), None)),
+            Step::End(reason) => Ok((Err(reason), None)),
         })?;
-        if let (_, Some(filled)) = next {
+        if let Some(filled) = filled {
             progress.full_until.store(filled.time, Ordering::Release);
             progress.full_offset.store(filled.offset, Ordering::Release);
         }
-        let (Some(next), _) = next else { break };
-        position = next;
+        position = next.unwrap_or_else(|reason| {
+            let fault = inner.log.fault(position, reason);
+            tracing::error!(%fault, "a message cannot be found by its keys");
+            inner.log.behind_damage(position)
+        });
         progress.position.store(position, Ordering::Release);
     }
     Ok(())

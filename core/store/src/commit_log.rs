@@ -2,8 +2,10 @@
 
 use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
-use crate::error::{AppendError, StoreError};
+use crate::error::{AppendError, RecordFault, StoreError};
+use crate::log_paths::LogPaths;
 use crate::preparer::Preparer;
+use crate::queue::Entry;
 use crate::segment_files;
 use crate::work::Work;
 use arc_swap::ArcSwap;
@@ -125,7 +127,7 @@ struct Writer {
 
 pub(crate) struct CommitLog {
     disk: Arc<dyn Disk>,
-    directory: PathBuf,
+    paths: Arc<LogPaths>,
     size: i64,
     segments: ArcSwap<Vec<LogSegment>>,
     writer: Mutex<Writer>,
@@ -146,11 +148,10 @@ impl CommitLog {
         config: &StoreConfig,
         work: Work,
     ) -> Result<Self, StoreError> {
-        let directory = config.commit_log_directory();
-        disk.create_directory(&directory).map_err(StoreError::file("create", &directory))?;
+        let paths = Arc::new(LogPaths::open(&*disk, config)?);
         let size = config.mapped_file_size_commit_log;
         let files =
-            segment_files::list(&*disk, &directory, size as u64, "mappedFileSizeCommitLog")?;
+            segment_files::list(&*disk, paths.all(), size as u64, "mappedFileSizeCommitLog")?;
         let mut segments = Vec::with_capacity(files.len());
         for (base, entry) in files {
             let path = entry.path;
@@ -158,10 +159,10 @@ impl CommitLog {
             segments.push(LogSegment { base, path, file: file.into() });
         }
         let end = segments.last().map_or(0, |last| last.base + size);
-        let preparer = Preparer::start(disk.clone(), directory.clone(), size as u64, work)?;
+        let preparer = Preparer::start(disk.clone(), paths.clone(), size as u64, work)?;
         Ok(CommitLog {
             disk,
-            directory,
+            paths,
             size,
             segments: ArcSwap::from_pointee(segments),
             writer: Mutex::new(Writer { segment: None, position: end, asked_for_next: false }),
@@ -208,8 +209,8 @@ impl CommitLog {
             return Ok(());
         }
         self.roll(&mut writer).map(drop).map_err(|error| StoreError::File {
-            action: "create a segment in",
-            path: self.directory.clone(),
+            action: "create",
+            path: self.paths.place(writer.position, self.size as u64),
             source: std::io::Error::other(error),
         })
     }
@@ -281,7 +282,8 @@ impl CommitLog {
             Some(segment) => segment.base + self.size,
             None => writer.position - writer.position % self.size,
         };
-        let file: Arc<dyn Segment> = self.preparer.take(base).map_err(AppendError::NoSegment)?;
+        let new = self.preparer.take(base).map_err(AppendError::NoSegment)?;
+        let (path, file): (_, Arc<dyn Segment>) = (new.path, new.file.into());
         if let Some(full) = &writer.segment {
             let within = (writer.position - full.base) as usize;
             let left = self.size as usize - within;
@@ -291,7 +293,6 @@ impl CommitLog {
             full.file.write(within, &blank);
             full.file.publish(self.size as usize);
         }
-        let path = segment_files::path(&self.directory, base);
         let segment = LogSegment { base, path, file: file.clone() };
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
@@ -299,6 +300,11 @@ impl CommitLog {
         *writer = Writer { segment: Some(segment), position: base, asked_for_next: false };
         self.end.store(base, Ordering::Release);
         Ok((base, file))
+    }
+
+    /// Where its segments are.
+    pub(crate) fn paths(&self) -> &LogPaths {
+        &self.paths
     }
 
     /// Where the log begins.
@@ -360,6 +366,53 @@ impl CommitLog {
             return visit(Step::End("end of the log"));
         }
         visit(step(segment.file.slice(start..end), offset, segment.base + self.size, verify))
+    }
+
+    /// Checks the record that a queue entry points at, its body's checksum included.
+    pub(crate) fn check(&self, entry: &Entry) -> Result<(), RecordFault> {
+        let found = self.visit(entry.physical_offset, true, |step| match step {
+            Step::Record(record) if record.bytes().len() == entry.size as usize => Ok(()),
+            Step::Record(_) => Err("its length is not that of its queue entry"),
+            Step::Blank(_) => Err("the end of a segment"),
+            Step::End(reason) => Err(reason),
+        });
+        found.map_err(|reason| self.fault(entry.physical_offset, reason))
+    }
+
+    /// What is wrong with the record at `offset`.
+    pub(crate) fn fault(&self, offset: i64, reason: &'static str) -> RecordFault {
+        let segments = self.segments.load();
+        match CommitLog::segment_at(&segments, self.size, offset) {
+            Some(segment) => RecordFault::Damaged {
+                offset,
+                path: segment.path.clone(),
+                position: (offset - segment.base) as u64,
+                reason,
+            },
+            None => RecordFault::Removed { offset },
+        }
+    }
+
+    /// Where the log goes on behind a damaged record at `offset`: at the next whole record of its
+    /// segment, or else at the segment's end.
+    pub(crate) fn behind_damage(&self, offset: i64) -> i64 {
+        let segments = self.segments.load();
+        let Some(segment) = CommitLog::segment_at(&segments, self.size, offset) else {
+            return self.start().max(offset);
+        };
+        let (base, limit) = (segment.base, segment.base + self.size);
+        let bytes = segment.file.slice((offset - base) as usize..segment.file.published());
+        // Its own length is the best guess; after that, any place that holds what belongs there.
+        let own = RecordView::parse(bytes).map(|record| record.bytes().len());
+        let behind = own.into_iter().chain(1..bytes.len()).find(|at| {
+            let place = offset + *at as i64;
+            match step(&bytes[*at..], place, limit, true) {
+                Step::Record(_) => true,
+                Step::Blank(_) => bytes[*at..].starts_with(&((limit - place) as u32).to_be_bytes()),
+                Step::End(_) => *at == bytes.len(),
+            }
+        });
+        offset + behind.unwrap_or(bytes.len()) as i64
     }
 
     /// Writes everything up to the present end to disk.

@@ -8,8 +8,10 @@ ferromq_model::config_table! {
     pub struct StoreConfig {
         /// The data directory; empty means `store` in the user's home directory.
         store_path_root_dir: String = String::new(), "storePathRootDir";
-        /// The commit log's directory; empty means `commitlog` in the data directory.
+        /// The commit log's directory, or several joined by `,` in which segments are made in turn; empty means `commitlog` in the data directory.
         store_path_commit_log: String = String::new(), "storePathCommitLog";
+        /// Directories of commit log segments that are read but get no new ones, joined by `,`.
+        read_only_commit_log_store_paths: String = String::new(), "readOnlyCommitLogStorePaths";
         /// Size of a commit log segment; existing segments must have it too.
         mapped_file_size_commit_log: i64 = 1 << 30, "mappedFileSizeCommitLog", range(65_536..=4_294_967_296), alias("mapedFileSizeCommitLog");
         /// Size of a consume queue file, rounded up to a multiple of 20; existing files must have it too.
@@ -32,6 +34,8 @@ ferromq_model::config_table! {
         max_message_size: i64 = 4 << 20, "maxMessageSize", range(10..=16_000_000);
         /// Whether recovery checks the bodies' checksums.
         check_crc_on_recover: bool = true, "checkCRCOnRecover";
+        /// Whether a pull checks the bodies' checksums and leaves out what is damaged. RocketMQ's brokers have no such setting. Whatever is delivered later, retried or looked up by key is always checked.
+        check_crc_on_read: bool = false, "checkCRCOnRead";
         /// Whether messages can be found by key and unique id.
         message_index_enable: bool = true, "messageIndexEnable";
         /// Hash slots of an index file; existing files must have them too.
@@ -93,12 +97,17 @@ impl StoreConfig {
         }
     }
 
-    /// The commit log's directory.
-    pub fn commit_log_directory(&self) -> PathBuf {
-        match self.store_path_commit_log.as_str() {
-            "" => self.root().join("commitlog"),
-            path => PathBuf::from(path),
+    /// The commit log's directories, at least one.
+    pub fn commit_log_directories(&self) -> Vec<PathBuf> {
+        match directories(&self.store_path_commit_log) {
+            none if none.is_empty() => vec![self.root().join("commitlog")],
+            some => some,
         }
+    }
+
+    /// Directories of commit log segments that get no new ones.
+    pub fn read_only_log_directories(&self) -> Vec<PathBuf> {
+        directories(&self.read_only_commit_log_store_paths)
     }
 
     /// Whether a message is on disk before it is acknowledged.
@@ -115,6 +124,10 @@ impl StoreConfig {
     pub fn delay_levels(&self) -> Vec<Duration> {
         self.message_delay_level.split_whitespace().filter_map(parse_delay).collect()
     }
+}
+
+fn directories(list: &str) -> Vec<PathBuf> {
+    list.split(',').map(str::trim).filter(|path| !path.is_empty()).map(PathBuf::from).collect()
 }
 
 fn parse_delay(word: &str) -> Option<Duration> {

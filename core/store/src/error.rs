@@ -51,11 +51,24 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no directory for new segments.
+    #[error(
+        "every directory of storePathCommitLog is in readOnlyCommitLogStorePaths; take out one for new segments"
+    )]
+    NoLogPath,
     /// A segment is missing between two others.
     #[error("{} is missing: the segments before and after it exist; restore it from a backup", path.display())]
     MissingSegment {
         /// The segment that should be there.
         path: PathBuf,
+    },
+    /// One segment is there twice.
+    #[error("{} and {} are the same segment; move away the one that does not belong there", path.display(), other.display())]
+    TwoSegments {
+        /// One of them.
+        path: PathBuf,
+        /// The other.
+        other: PathBuf,
     },
     /// A table file and its backup are both damaged.
     #[error("neither {} nor its .bak can be read: {reason}", path.display())]
@@ -75,6 +88,29 @@ impl StoreError {
         let path = path.into();
         move |source| StoreError::File { action, path, source }
     }
+}
+
+/// Why a record that should be in the log cannot be had.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum RecordFault {
+    /// Its segment has been removed.
+    #[error("the record at {offset} has been removed from the log")]
+    Removed {
+        /// Where it was, as a physical offset.
+        offset: i64,
+    },
+    /// What is there is not what was stored.
+    #[error("the record at {offset} is damaged, byte {position} of {}: {reason}", path.display())]
+    Damaged {
+        /// Where it is, as a physical offset.
+        offset: i64,
+        /// The segment.
+        path: PathBuf,
+        /// Where it is in the segment.
+        position: u64,
+        /// How that shows.
+        reason: &'static str,
+    },
 }
 
 /// Why a message was not stored. Nothing of it can be read, now or after a restart.

@@ -3,7 +3,7 @@
 
 use crate::disk::{Disk, Segment};
 use crate::error::StoreError;
-use crate::segment_files;
+use crate::log_paths::LogPaths;
 use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
 use std::path::PathBuf;
@@ -14,8 +14,14 @@ use std::time::{Duration, Instant};
 /// How long an append waits for a segment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A new segment.
+pub(crate) struct NewSegment {
+    pub(crate) path: PathBuf,
+    pub(crate) file: Box<dyn Segment>,
+}
+
 /// A segment, or why there is none.
-type Made = Result<Box<dyn Segment>, String>;
+type Made = Result<NewSegment, String>;
 
 #[derive(Default)]
 struct State {
@@ -32,7 +38,7 @@ struct Shared {
 
 pub(crate) struct Preparer {
     disk: Arc<dyn Disk>,
-    directory: PathBuf,
+    paths: Arc<LogPaths>,
     size: u64,
     work: Work,
     shared: Arc<Shared>,
@@ -42,17 +48,17 @@ pub(crate) struct Preparer {
 impl Preparer {
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
-        directory: PathBuf,
+        paths: Arc<LogPaths>,
         size: u64,
         work: Work,
     ) -> Result<Self, StoreError> {
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let run = {
-            let (disk, directory, shared) = (disk.clone(), directory.clone(), shared.clone());
-            move || prepare(&*disk, &directory, size, &shared)
+            let (disk, paths, shared) = (disk.clone(), paths.clone(), shared.clone());
+            move || prepare(&*disk, &paths, size, &shared)
         };
         let thread = work.start("ferromq-segments", run)?;
-        Ok(Preparer { disk, directory, size, work, shared, thread: Mutex::new(thread) })
+        Ok(Preparer { disk, paths, size, work, shared, thread: Mutex::new(thread) })
     }
 
     /// Asks for the segment at `base`, without waiting.
@@ -79,16 +85,16 @@ impl Preparer {
     }
 
     /// The segment at `base`, waiting for it if it is not ready.
-    pub(crate) fn take(&self, base: i64) -> Result<Arc<dyn Segment>, String> {
+    pub(crate) fn take(&self, base: i64) -> Result<NewSegment, String> {
         if self.work == Work::ByHand {
-            return make(&*self.disk, &self.directory, self.size, base).map(Arc::from);
+            return make(&*self.disk, &self.paths, self.size, base);
         }
         self.ask(base);
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.state.lock();
         loop {
             if let Some((_, made)) = state.ready.take_if(|(ready, _)| *ready == base) {
-                return made.map(Arc::from);
+                return made;
             }
             if state.stopped {
                 return Err("the store is closed".to_string());
@@ -105,16 +111,15 @@ impl Preparer {
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
-        if let Some((base, Ok(_))) = self.shared.state.lock().ready.take() {
-            let path = segment_files::path(&self.directory, base);
-            if let Err(error) = self.disk.remove(&path) {
-                tracing::warn!(%error, file = %path.display(), "cannot remove an unused segment");
-            }
+        if let Some((_, Ok(NewSegment { path, .. }))) = self.shared.state.lock().ready.take()
+            && let Err(error) = self.disk.remove(&path)
+        {
+            tracing::warn!(%error, file = %path.display(), "cannot remove an unused segment");
         }
     }
 }
 
-fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Shared) {
+fn prepare(disk: &dyn Disk, paths: &LogPaths, size: u64, shared: &Shared) {
     loop {
         let base = {
             let mut state = shared.state.lock();
@@ -129,7 +134,7 @@ fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Sha
                 shared.changed.wait(&mut state);
             }
         };
-        let made = make(disk, directory, size, base);
+        let made = make(disk, paths, size, base);
         let mut state = shared.state.lock();
         state.making = None;
         state.ready = Some((base, made));
@@ -138,10 +143,13 @@ fn prepare(disk: &dyn Disk, directory: &std::path::Path, size: u64, shared: &Sha
     }
 }
 
-fn make(disk: &dyn Disk, directory: &std::path::Path, size: u64, base: i64) -> Made {
-    let path = segment_files::path(directory, base);
-    disk.create_segment(&path, size).map_err(|error| {
-        tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
-        format!("cannot create {}: {error}", path.display())
-    })
+fn make(disk: &dyn Disk, paths: &LogPaths, size: u64, base: i64) -> Made {
+    let path = paths.place(base, size);
+    match disk.create_segment(&path, size) {
+        Ok(file) => Ok(NewSegment { path, file }),
+        Err(error) => {
+            tracing::error!(%error, file = %path.display(), "cannot create a commit log segment");
+            Err(format!("cannot create {}: {error}", path.display()))
+        }
+    }
 }

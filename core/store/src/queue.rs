@@ -269,7 +269,8 @@ impl Queue {
 
     fn files(&self) -> Result<Vec<(i64, DirEntry)>, StoreError> {
         let setting = "mappedFileSizeConsumeQueue";
-        segment_files::list(&*self.disk, &self.directory, self.file_size, setting)
+        let directory = [self.directory.as_path()];
+        segment_files::list(&*self.disk, directory, self.file_size, setting)
     }
 
     /// The offset of the next message.

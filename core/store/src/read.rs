@@ -1,6 +1,7 @@
 //! Reading messages of a queue (store §9).
 
 use crate::commit_log::CommitLog;
+use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::queue::{ENTRY, Entry, Queue};
 use bytes::Bytes;
@@ -83,7 +84,26 @@ pub(crate) struct TransferLimits {
     pub(crate) in_memory: i64,
 }
 
-/// Reads from `offset` on what passes `filter`, up to the records that end at `visible`.
+impl TransferLimits {
+    pub(crate) fn new(config: &StoreConfig) -> Self {
+        let memory = rustix::system::sysinfo();
+        let memory = memory.totalram as i64 * i64::from(memory.mem_unit);
+        TransferLimits {
+            memory: (
+                config.max_transfer_bytes_on_message_in_memory as usize,
+                config.max_transfer_count_on_message_in_memory,
+            ),
+            disk: (
+                config.max_transfer_bytes_on_message_in_disk as usize,
+                config.max_transfer_count_on_message_in_disk,
+            ),
+            filter_bytes: config.max_filter_message_size,
+            in_memory: memory / 100 * config.access_message_in_memory_max_ratio,
+        }
+    }
+}
+
+/// Reads from `offset` on the messages that pass, up to the records that end at `visible`.
 pub(crate) fn read(
     log: &CommitLog,
     queue: &Queue,
@@ -91,7 +111,7 @@ pub(crate) fn read(
     limits: ReadLimits,
     transfer: &TransferLimits,
     visible: i64,
-    filter: &dyn Fn(i64) -> bool,
+    passes: &dyn Fn(&Entry) -> bool,
 ) -> Result<ReadResult, StoreError> {
     let max_offset = queue.end_within(visible)?;
     let min_offset = queue.min(log.start())?.min(max_offset);
@@ -138,7 +158,7 @@ pub(crate) fn read(
             break;
         }
         for entry in &entries {
-            if !gather.take(entry, filter) {
+            if !gather.take(entry, passes) {
                 break 'scan;
             }
             looked_at += 1;
@@ -178,8 +198,8 @@ struct Gather<'a> {
 
 impl Gather<'_> {
     /// Adds an entry's record if it passes; `false` when there is no room for it.
-    fn take(&mut self, entry: &Entry, filter: &dyn Fn(i64) -> bool) -> bool {
-        if !entry.is_message() || !filter(entry.tags_code) {
+    fn take(&mut self, entry: &Entry, passes: &dyn Fn(&Entry) -> bool) -> bool {
+        if !entry.is_message() || !passes(entry) {
             return true;
         }
         let size = entry.size as usize;

@@ -70,9 +70,7 @@ fn local_hour() -> i8 {
 /// Looks once: sets the disk-full state and removes what has to go. Returns how many segments went.
 pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, StoreError> {
     let config = &inner.config;
-    let root = config.commit_log_directory();
-    let used =
-        100.0 * inner.disk.space(&root).map_err(StoreError::file("examine", &root))?.used_ratio();
+    let used = examine_disks(inner)?;
     inner.health.set_disk_full(used > config.disk_space_warning_level_ratio as f64);
     let by_force =
         config.clean_file_forcibly_enable && used > config.disk_space_clean_forcibly_ratio as f64;
@@ -89,14 +87,33 @@ pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, St
     Ok(removed)
 }
 
+/// How much of the emptiest of the log's disks is in use, in percent. New segments keep away from those
+/// that are to be cleaned forcibly.
+fn examine_disks(inner: &Inner) -> Result<f64, StoreError> {
+    let limit = inner.config.disk_space_clean_forcibly_ratio as f64;
+    let (mut least, mut full) = (f64::INFINITY, Vec::new());
+    for path in inner.log.paths().writable() {
+        let space = inner.disk.space(path).map_err(StoreError::file("examine", path))?;
+        let used = 100.0 * space.used_ratio();
+        least = least.min(used);
+        if used > limit {
+            full.push(path.clone());
+        }
+    }
+    inner.log.paths().set_full(full);
+    Ok(least)
+}
+
 fn is_hour(config: &StoreConfig, hour: i8) -> bool {
     config.delete_when.split(';').any(|word| word.trim().parse() == Ok(hour))
 }
 
 fn remove_segments(inner: &Inner, now: SystemTime, by_force: bool) -> Result<usize, StoreError> {
-    let directory = inner.config.commit_log_directory();
     let kept_for = Duration::from_secs(inner.config.file_reserved_time.max(0) as u64 * 3600);
-    let files = inner.disk.list(&directory).map_err(StoreError::file("list", &directory))?;
+    let mut files = Vec::new();
+    for directory in inner.log.paths().all() {
+        files.extend(inner.disk.list(directory).map_err(StoreError::file("list", directory))?);
+    }
     let batch = inner.config.delete_file_batch_max as usize;
     let mut removed = 0;
     for segment in inner.log.segments().iter().take(batch) {

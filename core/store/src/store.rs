@@ -4,7 +4,7 @@ use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step};
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
-use crate::error::{AppendError, StoreError};
+use crate::error::{AppendError, RecordFault, StoreError};
 use crate::flusher::{FlushCallback, Flusher};
 use crate::health::Health;
 use crate::index::Index;
@@ -188,7 +188,7 @@ impl Store {
         inner.index_bell.ring();
         Ok(Store {
             rule,
-            transfer: transfer_limits(&inner.config),
+            transfer: TransferLimits::new(&inner.config),
             flusher: Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config, work)?,
             background: Background::start(inner.clone(), work)?,
             retention: Retention::start(inner.clone(), work)?,
@@ -307,7 +307,18 @@ impl Store {
         filter: &dyn Fn(i64) -> bool,
     ) -> Result<ReadResult, StoreError> {
         let visible = self.visible();
-        read::read(&self.inner.log, queue, offset, limits, &self.transfer, visible, filter)
+        let log = &self.inner.log;
+        let damaged = |entry: &Entry| match log.check(entry) {
+            Err(fault @ RecordFault::Damaged { .. }) => {
+                let (topic, queue) = (queue.topic(), queue.id());
+                tracing::error!(topic, queue, %fault, "a message is left out of a pull");
+                true
+            }
+            _ => false,
+        };
+        let check = self.inner.config.check_crc_on_read;
+        let pass = |entry: &Entry| filter(entry.tags_code) && !(check && damaged(entry));
+        read::read(log, queue, offset, limits, &self.transfer, visible, &pass)
     }
 
     /// Up to `count` entries of a queue from `offset` on.
@@ -333,7 +344,17 @@ impl Store {
         queue.end_within(self.visible())
     }
 
-    /// The record at a physical offset, if one begins there.
+    /// The record that a queue entry points at, its checksum checked.
+    ///
+    /// # Errors
+    /// When it is not there any more, or damaged.
+    pub fn record(&self, entry: &Entry) -> Result<Bytes, RecordFault> {
+        let (log, offset) = (&self.inner.log, entry.physical_offset);
+        log.check(entry)?;
+        log.bytes(offset, entry.size as usize).ok_or(RecordFault::Removed { offset })
+    }
+
+    /// The record at a physical offset, if one begins there and is whole.
     pub fn record_at(&self, physical_offset: i64) -> Option<Bytes> {
         let log = &self.inner.log;
         if physical_offset < log.start() || physical_offset >= self.visible() {
@@ -430,6 +451,16 @@ impl Store {
     /// The used part of the disk, from 0 to 1; -1 when it is unknown.
     pub fn disk_used(&self) -> f64 {
         self.inner.disk.space(&self.inner.root).map_or(-1.0, |space| space.used_ratio())
+    }
+
+    /// The directories to which the log's segments go, and the used part of the disk of each, from 0 to
+    /// 1; -1 when it is unknown.
+    pub fn log_disks(&self) -> Vec<(PathBuf, f64)> {
+        let used = |path: &PathBuf| {
+            let space = self.inner.disk.space(path);
+            (path.clone(), space.map_or(-1.0, |space| space.used_ratio()))
+        };
+        self.inner.log.paths().writable().iter().map(used).collect()
     }
 
     /// How many bytes the disk has, and how many of them are free; 0 when it is unknown.
@@ -552,21 +583,4 @@ fn recover(
     log.sync_from(start)?;
     tracing::info!(start, end, "recovered the queues of these messages from the log");
     Ok(queues)
-}
-
-fn transfer_limits(config: &StoreConfig) -> TransferLimits {
-    let memory = rustix::system::sysinfo();
-    let memory = memory.totalram as i64 * i64::from(memory.mem_unit);
-    TransferLimits {
-        memory: (
-            config.max_transfer_bytes_on_message_in_memory as usize,
-            config.max_transfer_count_on_message_in_memory,
-        ),
-        disk: (
-            config.max_transfer_bytes_on_message_in_disk as usize,
-            config.max_transfer_count_on_message_in_disk,
-        ),
-        filter_bytes: config.max_filter_message_size,
-        in_memory: memory / 100 * config.access_message_in_memory_max_ratio,
-    }
 }

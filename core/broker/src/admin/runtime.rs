@@ -70,7 +70,13 @@ fn of_broker(broker: &Inner, now: i64, table: &mut Figures) {
 
 fn of_log(broker: &Inner, table: &mut Figures) {
     let store = &broker.store;
-    put(table, "commitLogDiskRatio", store.disk_used());
+    let disks = store.log_disks();
+    // The emptiest counts, as that is where messages can go.
+    let least = disks.iter().map(|(_, used)| *used).fold(f64::INFINITY, f64::min);
+    put(table, "commitLogDiskRatio", least);
+    for (path, used) in disks {
+        put(table, &format!("commitLogDiskRatio_{}", path.display()), used);
+    }
     put(table, "consumeQueueDiskRatio", store.disk_used());
     put(table, "commitLogMinOffset", store.log_start());
     put(table, "commitLogMaxOffset", store.log_end());
@@ -81,8 +87,6 @@ fn of_log(broker: &Inner, table: &mut Figures) {
     put(table, "dispatchMaxBuffer", 0);
     put(table, "pageCacheLockTimeMills", 0);
     put(table, "earliestMessageTimeStamp", store.earliest_store_time());
-    let log = store.config().commit_log_directory();
-    put(table, &format!("commitLogDiskRatio_{}", log.display()), store.disk_used());
     let (total, free) = store.disk_space();
     let capacity = format!("Total : {}, Free : {}.", human_readable(total), human_readable(free));
     put(table, "commitLogDirCapacity", capacity);

@@ -279,7 +279,6 @@ pub const NOT_SUPPORTED: &[&str] = &[
     "putConsumeQueueDataByFileChannel",
     "putMessageTimeout",
     "putMsgIndexHightWater",
-    "readOnlyCommitLogStorePaths",
     "readUnCommitted",
     "realTimePersistRocksDBConfig",
     "recheckReputOffsetFromCq",
