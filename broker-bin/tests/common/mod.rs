@@ -86,6 +86,11 @@ impl Running {
         found.expect(&self.ready).1.to_string()
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM and waits for the end; gives the exit status and the log.
     #[cfg(unix)]
     pub fn terminate(&mut self) -> (ExitStatus, String) {

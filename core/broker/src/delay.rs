@@ -43,6 +43,11 @@ pub(crate) struct DelayProgress {
 }
 
 impl DelayProgress {
+    /// Whether the table can be read.
+    pub(crate) fn check(folder: &Path) -> Result<(), StoreError> {
+        TableFile::new(folder.join("delayOffset.json")).load::<DelayOffsetTable>().map(drop)
+    }
+
     pub(crate) fn load(
         folder: &Path,
         store: &Store,

@@ -19,6 +19,7 @@ use ferromq_protocol::message_id::UniqueIds;
 use ferromq_store::{Disk, Store, StoreConfig, StoreError};
 use parking_lot::Mutex;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use tokio::sync::watch;
@@ -67,6 +68,9 @@ impl Inner {
     ) -> Result<Inner, StoreError> {
         let tables = store.root().join("config");
         let levels = store.delay_levels().len() as i32;
+        // What cannot be used is refused before anything is changed.
+        Store::examine(&*disk, &store)?;
+        check_tables(&tables, &config, levels)?;
         let store = Arc::new(Store::open_on(disk, store)?);
         let store_host = store_host(&config.broker_ip1, port);
         let seed = now_ms() as u32 ^ u32::from(port).rotate_left(16);
@@ -108,6 +112,22 @@ impl Inner {
         let config = self.config.load();
         crate::config::join_host_port(&config.broker_ip2, self.port.wrapping_add(1))
     }
+}
+
+/// Whether every table can be read.
+fn check_tables(folder: &Path, config: &BrokerConfig, levels: i32) -> Result<(), StoreError> {
+    let in_database = folder.join("topics");
+    if in_database.is_dir() && !folder.join("topics.json").exists() {
+        return Err(StoreError::OtherFormat {
+            path: in_database,
+            what: "holds topics in a RocksDB".to_string(),
+            advice: "let Apache's broker write them to files, or move it away to begin without",
+        });
+    }
+    TopicTable::load(folder, config, levels)?;
+    GroupTable::load(folder)?;
+    ConsumerOffsets::load(folder, config.consumer_offset_update_version_step)?;
+    DelayProgress::check(folder)
 }
 
 /// Records carry an address in bytes; a name is looked up once.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What a blank record at a segment's end takes at least.
-const BLANK: usize = 8;
+pub(crate) const BLANK: usize = 8;
 
 /// How long an append waits for others: until the next segment is there, that is, as nothing else
 /// takes long. Then senders are better told to come back than kept waiting.
@@ -459,7 +459,7 @@ impl CommitLog {
 }
 
 /// What lies at the start of `bytes`, which is at `offset` of the log.
-fn step(bytes: &[u8], offset: i64, segment_end: i64, verify: bool) -> Step<'_> {
+pub(crate) fn step(bytes: &[u8], offset: i64, segment_end: i64, verify: bool) -> Step<'_> {
     if let Some(magic) = bytes.get(4..8)
         && magic == MAGIC_BLANK.to_be_bytes()
     {

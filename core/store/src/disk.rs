@@ -59,6 +59,11 @@ pub trait Disk: Send + Sync + 'static {
     /// need be. Its space is not reserved.
     fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>>;
 
+    /// Opens a file that is there for reading alone.
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn RandomFile>> {
+        crate::os_disk::open_to_read(path)
+    }
+
     /// Reads a whole file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
@@ -140,6 +145,12 @@ pub trait Words: Send + Sync {
 pub trait RandomFile: Send + Sync {
     /// Reads at a place; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize>;
+
+    /// Where after `at` the next bytes are that were ever written, as far as that is known: between
+    /// there are only zeros. `None` when nothing more follows.
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        Ok(Some(at))
+    }
 
     /// Writes at a place, whole.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// Why a data directory cannot be opened or read.
@@ -24,6 +24,28 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The system does not let this process at a file.
+    #[error("cannot {action} {}: it belongs to user {owner}, and this process runs as user {user}; change its owner, or run as that user", path.display())]
+    NotPermitted {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Whose it is, by number.
+        owner: u32,
+        /// Who asks, by number.
+        user: u32,
+    },
+    /// The directory holds something else than this store reads.
+    #[error("{} {what}; {advice}", path.display())]
+    OtherFormat {
+        /// The file or directory that shows it.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// Another process uses the directory.
     #[error("{} is in use by another broker{}; stop it first, or use another directory", path.display(), match pid { Some(pid) => format!(" (process {pid})"), None => String::new() })]
@@ -56,6 +78,20 @@ pub enum StoreError {
         "every directory of storePathCommitLog is in readOnlyCommitLogStorePaths; take out one for new segments"
     )]
     NoLogPath,
+    /// A directory where a segment should be.
+    #[error("{} is a directory where a segment should be; move it away, and restore the segment from a backup", path.display())]
+    NotAFile {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The commit log has gone, but what points into it has not.
+    #[error("{} has no segments, but there are consume queues for them: if its disk is not mounted, mount it; to begin anew without messages, move {} away", log.display(), queues.display())]
+    LogIsGone {
+        /// The commit log's directory.
+        log: PathBuf,
+        /// The consume queues' directory.
+        queues: PathBuf,
+    },
     /// A segment is missing between two others.
     #[error("{} is missing: the segments before and after it exist; restore it from a backup", path.display())]
     MissingSegment {
@@ -71,7 +107,7 @@ pub enum StoreError {
         other: PathBuf,
     },
     /// A table file and its backup are both damaged.
-    #[error("neither {} nor its .bak can be read: {reason}", path.display())]
+    #[error("neither {} nor its .bak can be read: {reason}; restore one of them from a backup, or move both away to begin without", path.display())]
     Table {
         /// The file.
         path: PathBuf,
@@ -86,7 +122,13 @@ impl StoreError {
         path: impl Into<PathBuf>,
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| StoreError::File { action, path, source }
+        move |source| match (source.kind() == io::ErrorKind::PermissionDenied)
+            .then(|| owner(&path))
+            .flatten()
+        {
+            Some((path, owner, user)) => StoreError::NotPermitted { action, path, owner, user },
+            None => StoreError::File { action, path, source },
+        }
     }
 }
 
@@ -111,6 +153,17 @@ pub enum RecordFault {
         /// How that shows.
         reason: &'static str,
     },
+}
+
+/// The file, or else the directory that hides it, if somebody else owns it: with the owner and who
+/// asks.
+fn owner(path: &Path) -> Option<(PathBuf, u32, u32)> {
+    use std::os::unix::fs::MetadataExt;
+    let user = rustix::process::geteuid().as_raw();
+    path.ancestors().find_map(|path| {
+        let owner = path.metadata().ok()?.uid();
+        (owner != user).then(|| (path.to_path_buf(), owner, user))
+    })
 }
 
 /// Why a message was not stored. Nothing of it can be read, now or after a restart.

@@ -4,7 +4,7 @@
 //! a large file. A query sees what has been entered; a clean stop leaves nothing to be entered.
 
 use crate::config::StoreConfig;
-use crate::disk::{Disk, Words};
+use crate::disk::{DirEntry, Disk, Words};
 use crate::error::StoreError;
 use ferromq_model::flags::message;
 use ferromq_protocol::properties::key;
@@ -15,15 +15,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Words of a file's header: four of 64 bits, two of 32.
-const HEADER: usize = 10;
-const BEGIN_TIME: usize = 0;
-const END_TIME: usize = 2;
-const BEGIN_OFFSET: usize = 4;
-const END_OFFSET: usize = 6;
-const SLOT_COUNT: usize = 8;
-const NEXT_ENTRY: usize = 9;
+pub(crate) const HEADER: usize = 10;
+pub(crate) const BEGIN_TIME: usize = 0;
+pub(crate) const END_TIME: usize = 2;
+pub(crate) const BEGIN_OFFSET: usize = 4;
+pub(crate) const END_OFFSET: usize = 6;
+pub(crate) const SLOT_COUNT: usize = 8;
+pub(crate) const NEXT_ENTRY: usize = 9;
 /// Words of an entry: hash, offset (two), seconds, previous entry.
-const ENTRY: usize = 5;
+pub(crate) const ENTRY: usize = 5;
 
 struct IndexFile {
     path: PathBuf,
@@ -104,8 +104,38 @@ impl IndexFile {
     }
 }
 
+/// The size of every index file, in bytes.
+pub(crate) fn file_length(config: &StoreConfig) -> u64 {
+    let (slots, entries) = (config.max_hash_slot_num as u64, config.max_index_num as u64);
+    (HEADER as u64 + slots + entries * ENTRY as u64) * 4
+}
+
+/// Refuses a file of another size, unless it is empty or no index file.
+pub(crate) fn check_length(entry: &DirEntry, expected: u64) -> Result<(), StoreError> {
+    let ours = !entry.is_directory && entry.name.parse::<u64>().is_ok();
+    if !ours || entry.length == 0 || entry.length == expected {
+        return Ok(());
+    }
+    let (path, actual) = (entry.path.clone(), entry.length);
+    let setting = "the size given by maxHashSlotNum and maxIndexNum";
+    Err(StoreError::SegmentSize { path, setting, expected, actual })
+}
+
+/// The keys under which a record is found: its unique id and those that its sender gave it.
+pub(crate) fn keys_of<'a>(record: &RecordView<'a>) -> impl Iterator<Item = &'a str> {
+    let (mut unique, mut keys) = (None, "");
+    for (name, value) in ferromq_protocol::properties::pairs(record.properties()) {
+        match name {
+            key::UNIQUE_KEY => unique = Some(value),
+            key::KEYS => keys = value,
+            _ => {}
+        }
+    }
+    unique.into_iter().chain(keys.split(' ').filter(|key| !key.is_empty()))
+}
+
 /// The hash of an index key: never negative.
-fn hash_of(topic: &str, key: &str) -> u32 {
+pub(crate) fn hash_of(topic: &str, key: &str) -> u32 {
     let hash = java_string_hash(&format!("{topic}#{key}"));
     hash.checked_abs().unwrap_or(0) as u32
 }
@@ -154,10 +184,10 @@ impl Index {
     ) -> Result<Self, StoreError> {
         let directory = config.root().join("index");
         let (slots, entries) = (config.max_hash_slot_num as u32, config.max_index_num as u32);
-        let length = (HEADER as u64 + u64::from(slots) + u64::from(entries) * ENTRY as u64) * 4;
+        let length = file_length(config);
         let mut files = Vec::new();
         for entry in disk.list(&directory).map_err(StoreError::file("list", &directory))? {
-            let path = entry.path;
+            let path = entry.path.clone();
             if entry.is_directory || entry.name.parse::<u64>().is_err() {
                 continue;
             }
@@ -166,11 +196,7 @@ impl Index {
                 disk.remove(&path).map_err(StoreError::file("remove", &path))?;
                 continue;
             }
-            if entry.length != length {
-                let (expected, actual) = (length, entry.length);
-                let setting = "the size given by maxHashSlotNum and maxIndexNum";
-                return Err(StoreError::SegmentSize { path, setting, expected, actual });
-            }
+            check_length(&entry, length)?;
             let words = disk.open_words(&path, length).map_err(StoreError::file("open", &path))?;
             let file = IndexFile { path, words, slots, entries };
             // Nor those that name records which the log has lost: others will be there.
@@ -196,16 +222,8 @@ impl Index {
             return Ok(None);
         }
         let (topic, timestamp) = (record.topic(), record.store_timestamp());
-        let (mut unique, mut keys) = (None, "");
-        for (name, value) in ferromq_protocol::properties::pairs(record.properties()) {
-            match name {
-                key::UNIQUE_KEY => unique = Some(value),
-                key::KEYS => keys = value,
-                _ => {}
-            }
-        }
         let mut filled = None;
-        for key in unique.into_iter().chain(keys.split(' ').filter(|key| !key.is_empty())) {
+        for key in keys_of(record) {
             let last = self.files.read().last().filter(|file| !file.is_full()).cloned();
             let file = match last {
                 Some(file) => file,

@@ -19,6 +19,7 @@ mod config;
 mod deleted;
 mod disk;
 mod error;
+mod examine;
 mod flusher;
 mod health;
 mod index;

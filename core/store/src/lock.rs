@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,18 @@ pub(crate) struct DirectoryLock {
 }
 
 impl DirectoryLock {
+    /// Who holds the lock of a directory, if anybody does, without touching it: the process, or
+    /// `None` inside when it cannot be told. Where the system does not list its locks, nobody is
+    /// seen.
+    pub(crate) fn holder_of(root: &Path) -> Option<Option<i32>> {
+        let path = root.join("lock").canonicalize().ok()?;
+        // The file must not be opened if it is ours: closing it again would release the lock.
+        if IN_USE.lock().get_or_insert_default().contains(&path) {
+            return Some(i32::try_from(std::process::id()).ok());
+        }
+        holder(&path.metadata().ok()?).map(Some)
+    }
+
     /// Takes the lock without waiting.
     pub(crate) fn take(root: &Path) -> Result<Self, StoreError> {
         let path = root.join("lock");
@@ -33,7 +45,7 @@ impl DirectoryLock {
             return Err(StoreError::Locked { path, pid });
         }
         if fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let pid = holder(&file);
+            let pid = file.metadata().ok().and_then(|metadata| holder(&metadata));
             IN_USE.lock().get_or_insert_default().remove(&path);
             return Err(StoreError::Locked { path, pid });
         }
@@ -49,9 +61,9 @@ impl Drop for DirectoryLock {
 }
 
 /// The process that holds the lock, found in the system's list of locks.
-fn holder(file: &File) -> Option<i32> {
+fn holder(file: &Metadata) -> Option<i32> {
     use std::os::unix::fs::MetadataExt;
-    let inode = file.metadata().ok()?.ino();
+    let inode = file.ino();
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();

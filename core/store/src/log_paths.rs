@@ -21,6 +21,15 @@ pub(crate) struct LogPaths {
 impl LogPaths {
     /// The directories that `config` names. Those that can be written to are created if need be.
     pub(crate) fn open(disk: &dyn Disk, config: &StoreConfig) -> Result<Self, StoreError> {
+        let paths = LogPaths::named(config)?;
+        for directory in &paths.writable {
+            disk.create_directory(directory).map_err(StoreError::file("create", directory))?;
+        }
+        Ok(paths)
+    }
+
+    /// The directories that `config` names, whether or not they are there.
+    pub(crate) fn named(config: &StoreConfig) -> Result<Self, StoreError> {
         let read_only = config.read_only_log_directories();
         let mut all = config.commit_log_directories();
         all.extend_from_slice(&read_only);
@@ -31,9 +40,6 @@ impl LogPaths {
         writable.retain(|path| !read_only.contains(path));
         if writable.is_empty() {
             return Err(StoreError::NoLogPath);
-        }
-        for directory in &writable {
-            disk.create_directory(directory).map_err(StoreError::file("create", directory))?;
         }
         Ok(LogPaths { all, writable, full: ArcSwap::default() })
     }

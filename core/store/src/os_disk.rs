@@ -37,6 +37,15 @@ fn reserve(file: &File, length: u64) -> io::Result<()> {
     }
 }
 
+pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn RandomFile>> {
+    let file = File::open(path)?;
+    // A directory can be opened, but not read.
+    match file.metadata()?.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => Ok(Arc::new(OsFile(file))),
+    }
+}
+
 fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
     let zeros = vec![0; 1 << 20];
     let mut at = range.start;
@@ -178,6 +187,15 @@ impl RandomFile for OsFile {
             }
         }
         Ok(read)
+    }
+
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(at)) {
+            Ok(found) => Ok(Some(found)),
+            Err(rustix::io::Errno::NXIO) => Ok(None),
+            Err(rustix::io::Errno::INVAL) => Ok(Some(at)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {

@@ -32,7 +32,7 @@ pub struct Entry {
 impl Entry {
     const BLANK: Entry = Entry { physical_offset: 0, size: NO_MESSAGE, tags_code: 0 };
 
-    fn decode(bytes: &[u8]) -> Option<Entry> {
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Entry> {
         let (physical, rest) = bytes.split_first_chunk::<8>()?;
         let (size, tags) = rest.split_first_chunk::<4>()?;
         Some(Entry {
@@ -49,7 +49,7 @@ impl Entry {
     }
 
     /// Whether the entry has been written at all.
-    fn is_written(&self) -> bool {
+    pub(crate) fn is_written(&self) -> bool {
         self.physical_offset >= 0 && self.size > 0
     }
 
@@ -365,8 +365,10 @@ impl Queue {
             state.min = queue_offset;
             state.starts_within_file = true;
         }
+        // Messages that the log has lost between two others: whoever reads at their offsets gets the
+        // next one twice, which is allowed. Other brokers pass over much more at a blank entry.
         while state.end() < queue_offset {
-            state.tail.push_back(Entry::BLANK);
+            state.tail.push_back(entry);
         }
         state.push(entry);
         Ok(Restored::Added)

@@ -5,6 +5,7 @@ use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
 use crate::error::{AppendError, RecordFault, StoreError};
+use crate::examine::examine;
 use crate::flusher::{FlushCallback, Flusher};
 use crate::health::Health;
 use crate::index::Index;
@@ -120,6 +121,15 @@ impl Store {
         Store::open_on(Arc::new(OsDisk), config)
     }
 
+    /// Whether a store can be opened with these settings, as far as that can be told quickly.
+    /// Changes nothing.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn examine(disk: &dyn Disk, config: &StoreConfig) -> Result<(), StoreError> {
+        examine(disk, config)
+    }
+
     /// As [`open`](Self::open), on another disk.
     pub fn open_on(disk: Arc<dyn Disk>, config: StoreConfig) -> Result<Store, StoreError> {
         Store::start(disk, config, Work::OnThreads)
@@ -138,6 +148,7 @@ impl Store {
 
     fn start(disk: Arc<dyn Disk>, config: StoreConfig, work: Work) -> Result<Store, StoreError> {
         let root = config.root();
+        examine(&*disk, &config)?;
         disk.create_directory(&root).map_err(StoreError::file("create", &root))?;
         let lock = DirectoryLock::take(&root)?;
         let abort = root.join("abort");

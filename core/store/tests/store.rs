@@ -420,27 +420,6 @@ fn files_whose_maker_was_killed_before_they_grew_are_made_again() {
     until("the index", || store.find("T", "key", 10, 0, i64::MAX).len() == 2);
 }
 
-#[test]
-fn wrong_directories_get_one_clear_sentence() {
-    let directory = tempfile::tempdir().unwrap();
-    let open =
-        |config| Store::open(config).err().map(|error| error.to_string()).unwrap_or_default();
-    let store = Store::open(config(directory.path())).unwrap();
-    put(&store, "T", 0, b"x");
-    let text = open(config(directory.path()));
-    assert!(text.contains(&format!("(process {})", std::process::id())), "{text}");
-    drop(store);
-    let other = StoreConfig { mapped_file_size_commit_log: 1 << 20, ..config(directory.path()) };
-    let text = open(other);
-    assert!(text.contains("has 65536 bytes, but mappedFileSizeCommitLog is 1048576"), "{text}");
-    let foreign = directory.path().join("commitlog/notes.txt");
-    std::fs::write(&foreign, "x").unwrap();
-    let text = open(config(directory.path()));
-    assert!(text.contains("notes.txt is no segment"), "{text}");
-    std::fs::remove_file(foreign).unwrap();
-    assert_eq!(open(config(directory.path())), "");
-}
-
 #[derive(Clone, Debug)]
 enum Action {
     Put { queue: i32, length: usize },

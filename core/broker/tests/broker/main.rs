@@ -12,3 +12,4 @@ mod restart;
 mod retry;
 mod send;
 mod send_refusals;
+mod wrong_tables;
