@@ -1,5 +1,7 @@
 //! The program `ferromq`: servers and command-line tools.
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod config_file;
 mod exit;
 mod logging;
@@ -43,6 +45,10 @@ enum Command {
     /// List and describe consumer groups, and move their progress
     #[command(subcommand)]
     Group(tools::group::GroupCommand),
+    /// Put load on a cluster and measure it
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Print the settings of a server or client as a table in Markdown
     Settings {
         /// Whose settings
@@ -102,6 +108,8 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Receive(args) => tools::receive::receive(args).await,
         Command::Topic(command) => tools::topic::topic(command).await,
         Command::Group(command) => tools::group::group(command).await,
+        #[cfg(target_os = "linux")]
+        Command::Bench(command) => bench::bench(command).await,
         Command::Settings { part } => manual::print(part),
         Command::Completions { .. } => Ok(()),
     }

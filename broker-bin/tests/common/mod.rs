@@ -91,6 +91,12 @@ impl Running {
         self.child.id()
     }
 
+    /// Ends it without notice.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Sends SIGTERM and waits for the end; gives the exit status and the log.
     #[cfg(unix)]
     pub fn terminate(&mut self) -> (ExitStatus, String) {
