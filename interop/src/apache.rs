@@ -1,6 +1,7 @@
 //! Apache's own servers, on free ports, with small heaps.
 
 use crate::process::Process;
+use crate::settings::{self, Setting};
 use crate::setup::{self, Part};
 use crate::{Problem, ports};
 use std::path::{Path, PathBuf};
@@ -110,16 +111,17 @@ pub fn name_server(version: Version, home: &Path) -> Result<(Process, String), P
     Ok((process, format!("127.0.0.1:{port}")))
 }
 
-/// Starts a broker and returns it with its address.
+/// Starts a broker and returns it with its address; `wanted` are settings in place of the usual ones.
 pub fn broker(
     version: Version,
     home: &Path,
     name: &str,
     namesrv: &str,
+    wanted: &[Setting],
 ) -> Result<(Process, String), Problem> {
     let port = ports::broker()?;
     let store = home.join("store");
-    let settings = [
+    let usual = [
         ("brokerClusterName", "DefaultCluster".to_owned()),
         ("brokerName", name.to_owned()),
         ("brokerId", "0".to_owned()),
@@ -143,8 +145,7 @@ pub fn broker(
         ("transactionTimeOut", "2000".to_owned()),
     ];
     let file = home.join("broker.conf");
-    let text: String = settings.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
-    write(&file, &text)?;
+    write(&file, &settings::lines(&usual, wanted))?;
     let mut command = java(
         version.part(),
         home,

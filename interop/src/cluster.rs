@@ -2,6 +2,7 @@
 
 use crate::apache::{self, Version};
 use crate::process::Process;
+use crate::settings::Setting;
 use crate::{Problem, ours, wire};
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +26,22 @@ impl ServerKind {
             ServerKind::Apache49 => "apache49",
             ServerKind::Apache55 => "apache55",
             ServerKind::FerroMq => "ferromq",
+        }
+    }
+
+    /// Starts a broker that keeps its messages in `home`, and returns it with its address; `wanted` are
+    /// settings in place of the usual ones.
+    pub fn broker(
+        self,
+        home: &Path,
+        name: &str,
+        namesrv: &str,
+        wanted: &[Setting],
+    ) -> Result<(Process, String), Problem> {
+        match self {
+            ServerKind::Apache49 => apache::broker(Version::V49, home, name, namesrv, wanted),
+            ServerKind::Apache55 => apache::broker(Version::V55, home, name, namesrv, wanted),
+            ServerKind::FerroMq => ours::broker(home, name, namesrv, wanted),
         }
     }
 }
@@ -88,11 +105,7 @@ impl Cluster {
             Some(folder) => subfolder(folder, &name)?,
             None => return Err(Problem::Wrong("the cluster is being taken down".to_owned())),
         };
-        let (process, address) = match kind {
-            ServerKind::Apache49 => apache::broker(Version::V49, &home, &name, &self.namesrv)?,
-            ServerKind::Apache55 => apache::broker(Version::V55, &home, &name, &self.namesrv)?,
-            ServerKind::FerroMq => ours::broker(&home, &name, &self.namesrv)?,
-        };
+        let (process, address) = kind.broker(&home, &name, &self.namesrv, &[])?;
         self.processes.insert(0, process);
         let registered = wire::broker_name(&self.namesrv, &address, Duration::from_secs(60))?;
         if registered != name {

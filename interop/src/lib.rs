@@ -17,6 +17,7 @@ pub mod ours;
 pub mod ports;
 pub mod process;
 pub mod scenario;
+pub mod settings;
 pub mod setup;
 pub mod skip;
 pub mod suite;

@@ -1,6 +1,7 @@
 //! Our own servers: the `ferromq` program.
 
 use crate::process::Process;
+use crate::settings::{self, Setting};
 use crate::{Problem, ports, skip};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,11 +50,12 @@ fn with_settings(
     kind: &str,
     home: &Path,
     name: &str,
-    settings: &[(&str, String)],
+    usual: &[Setting],
+    wanted: &[Setting],
 ) -> Result<(Process, String), Problem> {
     let file = home.join(format!("{name}.conf"));
-    let text: String = settings.iter().map(|(k, v)| format!("{k}={v}\n")).collect();
-    std::fs::write(&file, text).map_err(|source| Problem::File { path: file.clone(), source })?;
+    std::fs::write(&file, settings::lines(usual, wanted))
+        .map_err(|source| Problem::File { path: file.clone(), source })?;
     let mut command = server(&[kind, "-c"])?;
     command.arg(&file);
     let process = Process::start_guarded(&format!("ferromq-{name}"), &command, home)?;
@@ -65,14 +67,19 @@ fn with_settings(
 
 /// A name server of ours.
 pub fn name_server(home: &Path) -> Result<(Process, String), Problem> {
-    let settings =
+    let usual =
         [("listenPort", ports::single()?.to_string()), ("bindAddress", "127.0.0.1".to_owned())];
-    with_settings("namesrv", home, "namesrv", &settings)
+    with_settings("namesrv", home, "namesrv", &usual, &[])
 }
 
-/// A broker of ours.
-pub fn broker(home: &Path, name: &str, namesrv: &str) -> Result<(Process, String), Problem> {
-    let settings = [
+/// A broker of ours; `wanted` are settings in place of the usual ones.
+pub fn broker(
+    home: &Path,
+    name: &str,
+    namesrv: &str,
+    wanted: &[Setting],
+) -> Result<(Process, String), Problem> {
+    let usual = [
         ("brokerClusterName", "DefaultCluster".to_owned()),
         ("brokerName", name.to_owned()),
         ("brokerId", "0".to_owned()),
@@ -83,5 +90,5 @@ pub fn broker(home: &Path, name: &str, namesrv: &str) -> Result<(Process, String
         ("storePathRootDir", home.join("store").display().to_string()),
         ("mapedFileSizeCommitLog", (64 << 20).to_string()),
     ];
-    with_settings("broker", home, name, &settings)
+    with_settings("broker", home, name, &usual, wanted)
 }

@@ -208,8 +208,10 @@ export interface BrokerSettings {
 export interface StoreSettings {
     /** The data directory; empty means `store` in the user's home directory. */
     storePathRootDir: string;
-    /** The commit log's directory; empty means `commitlog` in the data directory. */
+    /** The commit log's directory, or several joined by `,` in which segments are made in turn; empty means `commitlog` in the data directory. */
     storePathCommitLog: string;
+    /** Directories of commit log segments that are read but get no new ones, joined by `,`. */
+    readOnlyCommitLogStorePaths: string;
     /** Size of a commit log segment; existing segments must have it too. (range 65_536..=4_294_967_296, default `33554432`) */
     mappedFileSizeCommitLog: number;
     /** Size of a consume queue file, rounded up to a multiple of 20; existing files must have it too. (range 20..=1_073_741_824, default `20000`) */
@@ -232,6 +234,8 @@ export interface StoreSettings {
     maxMessageSize: number;
     /** Whether recovery checks the bodies' checksums. (default `true`) */
     checkCRCOnRecover: boolean;
+    /** Whether a pull checks the bodies' checksums and leaves out what is damaged. RocketMQ's brokers have no such setting. Whatever is delivered later, retried or looked up by key is always checked. (default `false`) */
+    checkCRCOnRead: boolean;
     /** Whether messages can be found by key and unique id. (default `true`) */
     messageIndexEnable: boolean;
     /** Hash slots of an index file; existing files must have them too. (range 1..=100_000_000, default `10000`) */
