@@ -171,13 +171,16 @@ fn in_turn(plan: &Plan) -> Result<(), Problem> {
                 process.wait_end(Duration::from_secs(60))?;
             }
         }
-        let after = || -> Result<(), Failure> {
+        let mut after = || -> Result<(), Failure> {
             if *kind == FerroMq {
                 files::unchanged(&before, &files::of_others(&store)?)?;
+                let timer = Path::new("timerwheel");
+                ensure_that(before.contains_key(timer) || !plan.is_5x(), || {
+                    format!("5.5.0 has left only {:?}", before.keys())
+                })?;
             }
             done.tables.on_disk(&turn, *end)
         };
-        let mut after = after;
         after().map_err(|error| told(error, process.tail()))?;
     }
     files::rolled_over(plan, &store).map_err(|error| Problem::Wrong(error.to_string()))
