@@ -4,7 +4,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use ferromq_store::StoreError;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -27,18 +27,30 @@ pub(crate) async fn run(broker: Arc<Inner>) {
 
 /// Writes every table that has changed. Blocks; for the end of a broker.
 pub(crate) fn save_all(broker: &Inner) -> Result<(), StoreError> {
-    let results =
-        [broker.topics.save(), broker.groups.save(), broker.offsets.save(), broker.delay.save()];
+    let results = [
+        broker.topics.save_whole(),
+        broker.groups.save(),
+        broker.offsets.save(),
+        broker.delay.save(),
+    ];
     results.into_iter().collect()
 }
 
-/// Saves a table on a thread that may block. Repeats a failure until the disk takes it: nobody
-/// else would, as long as the table does not change again.
-async fn save(broker: &Arc<Inner>, table: fn(&Inner) -> Result<(), StoreError>) {
+/// How long changes of topics may be in their journal alone.
+const WHOLE_TABLE: Duration = Duration::from_secs(1);
+
+/// A table that changes all the time is left alone for so many times as long as it took to save:
+/// with many entries, writing it must not become all that the broker does.
+const REST: u32 = 9;
+
+/// Saves a table on a thread that may block, and returns how long to leave it alone. Repeats a
+/// failure until the disk takes it: nobody else would, as long as the table does not change again.
+async fn save(broker: &Arc<Inner>, table: fn(&Inner) -> Result<(), StoreError>) -> Duration {
     loop {
         let broker = broker.clone();
+        let start = Instant::now();
         match tokio::task::spawn_blocking(move || table(&broker)).await {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => return start.elapsed() * REST,
             Ok(Err(error)) => tracing::error!(%error, "a table cannot be saved; it is tried again"),
             Err(error) => tracing::error!(%error, "saving a table was cut short"),
         }
@@ -49,22 +61,30 @@ async fn save(broker: &Arc<Inner>, table: fn(&Inner) -> Result<(), StoreError>) 
 async fn save_topics(broker: Arc<Inner>) {
     loop {
         broker.topics.until_changed().await;
-        save(&broker, |broker| broker.topics.save()).await;
+        let rest = save(&broker, |broker| broker.topics.save()).await;
+        if broker.topics.is_journaled() {
+            // Creators do not wait for the whole table; it follows behind them.
+            tokio::time::sleep(rest.max(WHOLE_TABLE)).await;
+            let rest = save(&broker, |broker| broker.topics.save_whole()).await;
+            tokio::time::sleep(rest).await;
+        }
     }
 }
 
 async fn save_groups(broker: Arc<Inner>) {
     loop {
         broker.groups.until_changed().await;
-        save(&broker, |broker| broker.groups.save()).await;
+        let rest = save(&broker, |broker| broker.groups.save()).await;
+        tokio::time::sleep(rest).await;
     }
 }
 
 async fn save_offsets(broker: Arc<Inner>) {
+    let mut rest = Duration::ZERO;
     loop {
         let pause = broker.config.load().flush_consumer_offset_interval;
-        tokio::time::sleep(Duration::from_millis(pause)).await;
-        save(&broker, |broker| broker.offsets.save()).await;
+        tokio::time::sleep(rest.max(Duration::from_millis(pause))).await;
+        rest = save(&broker, |broker| broker.offsets.save()).await;
     }
 }
 

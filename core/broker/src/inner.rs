@@ -2,6 +2,7 @@
 
 use crate::clients::Clients;
 use crate::clock::now_ms;
+use crate::cold_reads::ColdReads;
 use crate::config::BrokerConfig;
 use crate::delay::DelayProgress;
 use crate::groups::GroupTable;
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) locks: QueueLocks,
     pub(crate) stats: Stats,
     pub(crate) long_polling: LongPolling,
+    /// Pulls that wait for the disk.
+    pub(crate) cold_reads: ColdReads,
     pub(crate) delay: DelayProgress,
     /// Sends that wait for room in the log.
     pub(crate) waiting_room: WaitingRoom,
@@ -86,6 +89,7 @@ impl Inner {
             clients: Clients::new(),
             locks: QueueLocks::new(),
             long_polling: LongPolling::default(),
+            cold_reads: ColdReads::default(),
             waiting_room: WaitingRoom::default(),
             name_servers: Connections::new(Arc::new(NoRequests), ConnectOptions::default()),
             ids: UniqueIds::new(store_host.ip(), std::process::id(), seed),

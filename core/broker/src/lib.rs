@@ -6,6 +6,7 @@ mod append;
 mod broker;
 pub mod clients;
 mod clock;
+mod cold_reads;
 pub mod config;
 mod delay;
 mod dispatch;

@@ -200,12 +200,20 @@ pub(crate) async fn run(broker: Arc<Inner>) {
 #[cfg(test)]
 mod tests {
     use crate::dispatch::MainPort;
-    use crate::testing::{Pair, broker};
+    use crate::testing::{Pair, TestBroker, broker};
     use ferromq_model::flags::pull::{SUBSCRIPTION, SUSPEND};
     use ferromq_net::{Reply, Service};
     use ferromq_protocol::Command;
     use ferromq_protocol::code::request;
     use ferromq_protocol::headers::PullMessageRequest;
+
+    /// A broker with a topic whose queues need no look at the disk any more.
+    fn looked_at(topic: &str, queues: i32) -> TestBroker {
+        let broker = broker();
+        broker.topic(topic, queues);
+        (0..queues).for_each(|queue| _ = broker.log().max_offset(topic, queue));
+        broker
+    }
 
     fn waits(topic: &str, queue_id: i32) -> Command {
         let header = PullMessageRequest {
@@ -229,8 +237,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_takes_its_pulls_along_when_it_ends() {
-        let broker = broker();
-        broker.topic("T", 2);
+        let broker = looked_at("T", 2);
         let port = MainPort(broker.broker.clone());
         let (one, two) = (Pair::new().await, Pair::new().await);
         for (pair, queue) in [(&one, 0), (&one, 1), (&two, 0)] {
@@ -248,8 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_pull_of_a_connection_that_has_ended_does_not_wait() {
-        let broker = broker();
-        broker.topic("T", 1);
+        let broker = looked_at("T", 1);
         let pair = Pair::new().await;
         pair.connection.close();
         let port = MainPort(broker.broker.clone());

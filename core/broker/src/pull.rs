@@ -48,30 +48,43 @@ fn pull(
         max_messages: header.max_msg_nums,
         max_bytes: header.max_msg_bytes.map_or(usize::MAX, |bytes| bytes.max(MIN_BYTES) as usize),
     };
-    let result = read(broker, topic, queue_id, header.queue_offset, limits, &subscription)?;
-    let (code, _) = answer_code(&result, header.queue_offset);
-    if code == response::PULL_NOT_FOUND && has(flags::pull::SUSPEND) {
-        let config = broker.config.load();
-        let millis = match config.long_polling_enable {
-            true => header.suspend_timeout_millis,
-            false => config.short_polling_time_mills,
-        };
-        let held = HeldPull {
-            responder: Responder::new(connection, request),
-            response: request.response(code),
-            group: group.into(),
-            topic: topic.into(),
-            queue_id,
-            offset: header.queue_offset,
-            limits,
-            subscription,
-            deadline: Instant::now() + Duration::from_millis(millis.clamp(0, 3_600_000) as u64),
-        };
-        broker.long_polling.hold(broker, held);
-        return Ok(Reply::Later);
+    let result = read_cached(broker, topic, queue_id, header.queue_offset, limits, &subscription)?;
+    let finds_nothing = |result: &ReadResult| {
+        answer_code(result, header.queue_offset).0 == response::PULL_NOT_FOUND
+    };
+    let waits = has(flags::pull::SUSPEND);
+    match result {
+        Some(result) if !waits || !finds_nothing(&result) => {
+            let template = request.response(response::SUCCESS);
+            let offset = header.queue_offset;
+            return Ok(
+                respond_with(broker, template, group, topic, queue_id, offset, result).into()
+            );
+        }
+        _ => {}
     }
-    let template = request.response(code);
-    Ok(respond_with(broker, template, group, topic, queue_id, header.queue_offset, result).into())
+    let config = broker.config.load();
+    let millis = match config.long_polling_enable {
+        true => header.suspend_timeout_millis,
+        false => config.short_polling_time_mills,
+    };
+    let held = HeldPull {
+        responder: Responder::new(connection, request),
+        response: request.response(response::PULL_NOT_FOUND),
+        group: group.into(),
+        topic: topic.into(),
+        queue_id,
+        offset: header.queue_offset,
+        limits,
+        subscription,
+        waits,
+        deadline: Instant::now() + Duration::from_millis(millis.clamp(0, 3_600_000) as u64),
+    };
+    match result {
+        Some(_) => broker.long_polling.hold(broker, held),
+        None => broker.cold_reads.serve(broker, held),
+    }
+    Ok(Reply::Later)
 }
 
 /// Checks a pull and finds its subscription.
@@ -168,30 +181,29 @@ fn registered_subscription(
     Ok(subscription)
 }
 
-fn read(
+/// What a queue that cannot exist holds.
+const NOTHING: ReadResult = ReadResult {
+    status: ReadStatus::NoMessageInQueue,
+    next_offset: 0,
+    min_offset: 0,
+    max_offset: 0,
+    chunks: Vec::new(),
+    count: 0,
+    bytes: 0,
+    far_behind: false,
+};
+
+/// Reads what is in memory; `None` when the disk would have to be waited for.
+fn read_cached(
     broker: &Inner,
     topic: &str,
     queue_id: i32,
     offset: i64,
     limits: ReadLimits,
     subscription: &SubscriptionData,
-) -> Result<ReadResult, StoreError> {
-    let empty = || ReadResult {
-        status: ReadStatus::NoMessageInQueue,
-        next_offset: 0,
-        min_offset: 0,
-        max_offset: 0,
-        chunks: Vec::new(),
-        count: 0,
-        bytes: 0,
-        far_behind: false,
-    };
-    match broker.store.queue(topic, queue_id) {
-        Some(queue) => {
-            broker.store.read(&queue, offset, limits, &|tags| subscription.may_match(tags))
-        }
-        None => Ok(empty()),
-    }
+) -> Result<Option<ReadResult>, StoreError> {
+    let Some(queue) = broker.store.queue(topic, queue_id) else { return Ok(Some(NOTHING)) };
+    broker.store.read_cached(&queue, offset, limits, &|tags| subscription.may_match(tags))
 }
 
 /// The response code and remark of a read.
@@ -263,7 +275,7 @@ fn moved(
     Ok(response)
 }
 
-/// A pull that waits for messages.
+/// A pull that waits for messages, or for the disk.
 pub(crate) struct HeldPull {
     responder: Responder,
     response: Command,
@@ -273,6 +285,8 @@ pub(crate) struct HeldPull {
     offset: i64,
     limits: ReadLimits,
     subscription: Arc<SubscriptionData>,
+    /// Whether it waits when there is nothing.
+    waits: bool,
     deadline: Instant,
 }
 
@@ -303,7 +317,25 @@ impl HeldPull {
     }
 
     fn read(&self, broker: &Inner) -> Result<ReadResult, StoreError> {
-        read(broker, &self.topic, self.queue_id, self.offset, self.limits, &self.subscription)
+        let Some(queue) = broker.store.queue(&self.topic, self.queue_id) else {
+            return Ok(NOTHING);
+        };
+        let filter = |tags| self.subscription.may_match(tags);
+        broker.store.read(&queue, self.offset, self.limits, &filter)
+    }
+
+    /// Reads, and answers or goes on waiting. Waits for the disk.
+    pub(crate) fn read_and_answer(self, broker: &Arc<Inner>) {
+        if !self.connection().is_open() {
+            return;
+        }
+        let read = self.read(broker);
+        let nothing =
+            |result: &ReadResult| answer_code(result, self.offset).0 == response::PULL_NOT_FOUND;
+        match read {
+            Ok(result) if self.waits && nothing(&result) => broker.long_polling.hold(broker, self),
+            read => self.answer(broker, read),
+        }
     }
 
     /// Answers if there are messages now; otherwise it goes on waiting, behind those that do not

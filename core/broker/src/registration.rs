@@ -231,8 +231,12 @@ impl NameServer {
     }
 
     async fn register_everything(&self, connection: &Connection) -> Result<()> {
-        let table = self.broker.topics.snapshot();
-        let answer = self.register(connection, table).await?;
+        let mut parts = in_parts(self.broker.topics.snapshot(), PART);
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            self.register(connection, part).await?;
+        }
+        let answer = self.register(connection, last).await?;
         // Without such topics the body is missing, or `null`.
         let ordered: Option<KvTable> = match answer.body.is_empty() {
             true => None,
@@ -260,6 +264,34 @@ impl NameServer {
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.broker.config.load().register_broker_timeout_mills)
     }
+}
+
+/// How many bytes of topics go into one registration: a frame must not exceed 16 MiB.
+const PART: usize = 4 << 20;
+
+/// Splits a table that is too large for one registration. Name servers add up what they are told; of
+/// the version they take it that nothing has changed when they know it, so only the last part, after
+/// which they know everything, carries the table's.
+fn in_parts(table: TopicConfigTable, most: usize) -> Vec<TopicConfigTable> {
+    let version = table.data_version.clone();
+    let mut parts = vec![TopicConfigTable::default()];
+    let mut length = 0;
+    for (name, topic) in table.topic_config_table {
+        length += fastjson::to_vec(&topic).len() + name.len();
+        if length > most {
+            length = 0;
+            parts.push(TopicConfigTable::default());
+        }
+        if let Some(part) = parts.last_mut() {
+            part.topic_config_table.insert(name, topic);
+        }
+    }
+    let count = parts.len() as i64;
+    for (number, part) in (1..).zip(&mut parts) {
+        part.data_version = version.clone();
+        part.data_version.counter -= count - number;
+    }
+    parts
 }
 
 /// REGISTER_BROKER with the topics of `table`.

@@ -5,7 +5,7 @@ use ferromq_store::{StoreError, tables};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
@@ -47,6 +47,14 @@ impl TableFile {
     /// Writes the table unless the file already has every change made before this call. Blocks on
     /// the disk.
     pub(crate) fn save<T: Serialize>(&self, table: impl FnOnce() -> T) -> Result<(), StoreError> {
+        self.save_by(|path| tables::save(path, &fastjson::to_pretty(&table())))
+    }
+
+    /// As [`save`](Self::save), with `write` to write all changes made before it is called.
+    pub(crate) fn save_by(
+        &self,
+        write: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let wanted = self.changes.load(Ordering::Acquire);
         let mut saved = self.saved.lock();
         if *saved >= wanted {
@@ -54,7 +62,7 @@ impl TableFile {
         }
         // Counted before the table is read: a change in between is written, and written again.
         let included = self.changes.load(Ordering::Acquire);
-        tables::save(&self.path, &fastjson::to_pretty(&table()))?;
+        write(&self.path)?;
         *saved = included;
         Ok(())
     }

@@ -2,12 +2,16 @@
 //! be told about them.
 
 mod attributes;
+mod journal;
+mod saving;
 
 pub use attributes::AttributeError;
 
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::tables::TableFile;
+use crate::topics::journal::{Change, Versioned};
+use crate::topics::saving::Saving;
 use ferromq_model::{names, perm};
 use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
 use ferromq_store::StoreError;
@@ -71,6 +75,8 @@ struct Pending {
 struct Topics {
     by_name: HashMap<String, Arc<TopicConfig>>,
     version: DataVersion,
+    /// What is on no disk yet.
+    unwritten: Vec<Versioned>,
 }
 
 /// The topics. Readers take a short shared lock and no memory; nothing here waits for the disk
@@ -79,6 +85,7 @@ pub struct TopicTable {
     topics: RwLock<Topics>,
     system: HashSet<String>,
     file: TableFile,
+    saving: Mutex<Saving>,
     pending: Mutex<Pending>,
     announce: Notify,
     told: Condvar,
@@ -95,7 +102,8 @@ impl TopicTable {
         delay_levels: i32,
     ) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("topics.json"));
-        let stored: TopicConfigTable = file.load()?;
+        let mut stored: TopicConfigTable = file.load()?;
+        let saving = Saving::load(folder, &mut stored)?;
         let own = own_topics(config, delay_levels);
         let table = TopicTable {
             topics: RwLock::new(Topics {
@@ -105,9 +113,11 @@ impl TopicTable {
                     .map(|(name, topic)| (name, Arc::new(topic)))
                     .collect(),
                 version: stored.data_version,
+                unwritten: Vec::new(),
             }),
             system: own.iter().map(|topic| topic.topic_name.clone()).collect(),
             file,
+            saving: Mutex::new(saving),
             pending: Mutex::default(),
             announce: Notify::new(),
             told: Condvar::new(),
@@ -122,6 +132,9 @@ impl TopicTable {
                 Some(_) if topic.topic_name != names::SCHEDULE_TOPIC => {}
                 _ => table.put(topic),
             }
+        }
+        if table.saving.lock().is_behind() {
+            table.file.changed();
         }
         // The first registration carries the whole table anyway.
         *table.pending.lock() = Pending::default();
@@ -188,18 +201,11 @@ impl TopicTable {
         choose: impl FnOnce(&Topics) -> Vec<Arc<TopicConfig>>,
     ) -> TopicConfigTable {
         // Only pointers are copied under the lock; the texts are copied after it.
-        let (chosen, data_version) = {
+        let (chosen, version) = {
             let topics = self.topics.read();
             (choose(&topics), topics.version.clone())
         };
-        TopicConfigTable {
-            data_version,
-            topic_config_table: chosen
-                .into_iter()
-                .map(|topic| (topic.topic_name.clone(), TopicConfig::clone(&topic)))
-                .collect(),
-            ..TopicConfigTable::default()
-        }
+        table_of(chosen, version)
     }
 
     /// The topic, created like `default_topic` when a message names it first. `None` when it may not
@@ -308,7 +314,7 @@ impl TopicTable {
         let mut topics = self.topics.write();
         let existed = topics.by_name.remove(topic).is_some();
         if existed {
-            topics.version.advance(now_ms());
+            topics.changed(Change::Deleted(topic.to_string()));
         }
         drop(topics);
         if existed {
@@ -430,19 +436,28 @@ impl TopicTable {
     pub(crate) fn is_unsaved(&self, topic: &str) -> bool {
         self.unsaved_count.load(Ordering::Acquire) > 0 && self.unsaved.lock().contains(topic)
     }
-
-    /// Writes changes to disk, if there are any. Blocks.
-    pub fn save(&self) -> Result<(), StoreError> {
-        self.file.save(|| self.snapshot())
-    }
 }
 
 impl Topics {
     fn insert(&mut self, topic: TopicConfig) -> Arc<TopicConfig> {
         let topic = Arc::new(topic);
         self.by_name.insert(topic.topic_name.clone(), topic.clone());
-        self.version.advance(now_ms());
+        self.changed(Change::Put(topic.clone()));
         topic
+    }
+
+    fn changed(&mut self, change: Change) {
+        self.version.advance(now_ms());
+        self.unwritten.push((self.version.clone(), change));
+    }
+}
+
+fn table_of(topics: Vec<Arc<TopicConfig>>, data_version: DataVersion) -> TopicConfigTable {
+    let by_name = |topic: Arc<TopicConfig>| (topic.topic_name.clone(), TopicConfig::clone(&topic));
+    TopicConfigTable {
+        data_version,
+        topic_config_table: topics.into_iter().map(by_name).collect(),
+        ..TopicConfigTable::default()
     }
 }
 

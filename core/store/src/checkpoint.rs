@@ -27,6 +27,8 @@ pub(crate) struct Checkpoint {
     pub(crate) queues_complete: Option<i64>,
     /// The log offset at which the last full index file ends; it goes with the field before.
     pub(crate) index_complete: i64,
+    /// Where the last record begins, after a clean exit; it goes with the fields before.
+    pub(crate) last_record: Option<i64>,
 }
 
 /// Where our own part begins, in words of 64 bits: Apache's brokers write only the first five.
@@ -62,6 +64,8 @@ impl Checkpoint {
                 (own == [MAGIC, field(0), field(1), field(2)]).then(|| field(OWN + 1))
             },
             index_complete: field(OWN + 2),
+            // One more, so that zero says that it is unknown.
+            last_record: Some(field(OWN + 6) - 1).filter(|offset| *offset >= 0),
         })
     }
 
@@ -80,7 +84,8 @@ impl Checkpoint {
         if let Some(offset) = self.queues_complete {
             let own = [MAGIC, offset, self.index_complete];
             let times = [self.log_timestamp, self.queues_timestamp, self.index_timestamp];
-            for (index, field) in own.into_iter().chain(times).enumerate() {
+            let last = self.last_record.map_or(0, |offset| offset + 1);
+            for (index, field) in own.into_iter().chain(times).chain([last]).enumerate() {
                 let at = (OWN + index) * 8;
                 bytes[at..at + 8].copy_from_slice(&field.to_be_bytes());
             }

@@ -133,7 +133,12 @@ pub(crate) struct CommitLog {
     writer: Mutex<Writer>,
     end: AtomicI64,
     flushed: AtomicI64,
+    /// Where the last record begins; -1 while that is unknown.
+    last: AtomicI64,
     preparer: Preparer,
+    /// Segments whose files are removed, for as long as readers hold them. Locked while one is
+    /// removed.
+    removed: Mutex<Vec<Arc<dyn Segment>>>,
 }
 
 fn now_ms(disk: &dyn Disk) -> i64 {
@@ -168,7 +173,9 @@ impl CommitLog {
             writer: Mutex::new(Writer { segment: None, position: end, asked_for_next: false }),
             end: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
+            last: AtomicI64::new(-1),
             preparer,
+            removed: Mutex::default(),
         })
     }
 
@@ -242,6 +249,8 @@ impl CommitLog {
         file.write(within, &records.bytes);
         file.publish(within + length);
         writer.position = start + length as i64;
+        let last = records.parts.last().map_or(0, |part| part.length);
+        self.last.store(writer.position - last as i64, Ordering::Relaxed);
         self.end.store(writer.position, Ordering::Release);
         Ok(Placed { start, end: writer.position, timestamp })
     }
@@ -317,9 +326,24 @@ impl CommitLog {
         offset.rem_euclid(self.size) as usize
     }
 
+    /// Whether a range lies within one segment.
+    pub(crate) fn in_one_segment(&self, start: i64, end: i64) -> bool {
+        start.div_euclid(self.size) == (end - 1).div_euclid(self.size)
+    }
+
     /// Where the next record goes.
     pub(crate) fn end(&self) -> i64 {
         self.end.load(Ordering::Acquire)
+    }
+
+    /// Where the last record begins, if that is known.
+    pub(crate) fn last(&self) -> Option<i64> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last >= 0)
+    }
+
+    /// Recovery has found the last record.
+    pub(crate) fn set_last(&mut self, last: Option<i64>) {
+        *self.last.get_mut() = last.unwrap_or(-1);
     }
 
     /// Up to where the log is on disk.
@@ -339,14 +363,16 @@ impl CommitLog {
 
     /// A range of published bytes within one segment, without copying.
     pub(crate) fn bytes(&self, offset: i64, length: usize) -> Option<Bytes> {
+        let (file, range) = self.published(offset, length)?;
+        Some(Bytes::from_owner(SegmentSlice { file, range }))
+    }
+
+    fn published(&self, offset: i64, length: usize) -> Option<(Arc<dyn Segment>, Range<usize>)> {
         let segments = self.segments.load();
         let segment = CommitLog::segment_at(&segments, self.size, offset)?;
         let start = (offset - segment.base) as usize;
         let range = start..start.checked_add(length)?;
-        if range.end > segment.file.published() {
-            return None;
-        }
-        Some(Bytes::from_owner(SegmentSlice { file: segment.file.clone(), range }))
+        (range.end <= segment.file.published()).then(|| (segment.file.clone(), range))
     }
 
     /// Looks at the record at `offset`, checking its checksum if `verify`.
@@ -440,16 +466,37 @@ impl CommitLog {
 
     /// Removes the oldest segment; the last is never removed. Readers keep what they hold.
     pub(crate) fn remove_first(&self) -> Result<bool, StoreError> {
-        // Under the writer's lock, since rolling over replaces the list too.
-        let _writer = self.writer.lock();
-        let mut segments = Vec::clone(&self.segments.load());
-        if segments.len() < 2 {
-            return Ok(false);
-        }
-        let first = segments.remove(0);
-        self.segments.store(Arc::new(segments));
+        let mut removed = self.removed.lock();
+        let first = match &self.segments.load()[..] {
+            [first, _, ..] => first.clone(),
+            _ => return Ok(false),
+        };
+        // The file first, and without the writer's lock: removing a large one takes its time, and
+        // when it fails everything is as it was.
         self.disk.remove(&first.path).map_err(StoreError::file("remove", &first.path))?;
+        // Under it, since rolling over replaces the list too.
+        let _writer = self.writer.lock();
+        self.segments.store(Arc::new(self.segments.load()[1..].to_vec()));
+        removed.push(first.file);
         Ok(true)
+    }
+
+    /// Lets go of removed segments that nobody reads any more. Their space is free only then, and
+    /// freeing it takes longer than a reader should be kept.
+    pub(crate) fn release_removed(&self) {
+        self.removed.lock().retain(|segment| Arc::strong_count(segment) > 1);
+    }
+
+    /// Whether a range within one segment is in memory, or gone.
+    pub(crate) fn is_cached(&self, offset: i64, length: usize) -> bool {
+        self.published(offset, length).is_none_or(|(file, range)| file.is_cached(range))
+    }
+
+    /// Brings a range within one segment into memory. Waits for the disk.
+    pub(crate) fn fetch(&self, offset: i64, length: usize) {
+        if let Some((file, range)) = self.published(offset, length) {
+            file.fetch(range);
+        }
     }
 
     /// Ends the preparing thread and removes a segment that it made for nothing.

@@ -49,7 +49,8 @@ pub trait Disk: Send + Sync + 'static {
     /// cannot fail for lack of space. The file and its directory entry are synced.
     fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>>;
 
-    /// Opens a log segment; all of it counts as published.
+    /// Opens a log segment for reading; all of it counts as published. It is
+    /// [truncated](Segment::truncate) before anything is written to it.
     fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>>;
 
     /// Opens a file of words of 32 bits, creating it with `length` zero bytes if need be.
@@ -84,6 +85,11 @@ pub trait Disk: Send + Sync + 'static {
 
     /// The entries of a directory by name; none when it does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
+
+    /// Whether a directory has no entries, or does not exist.
+    fn is_empty(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.list(path)?.is_empty())
+    }
 
     /// How much the file system at `path` holds.
     fn space(&self, path: &Path) -> io::Result<Space>;
@@ -121,8 +127,16 @@ pub trait Segment: Send + Sync {
     /// Returns when everything published before `end` is on disk.
     fn sync(&self, end: usize) -> io::Result<()>;
 
+    /// Whether a published range is in memory, so that reading it does not wait for the disk.
+    fn is_cached(&self, _range: Range<usize>) -> bool {
+        true
+    }
+
+    /// Brings a published range into memory. Waits for the disk.
+    fn fetch(&self, _range: Range<usize>) {}
+
     /// Takes back what is published from `end` on and makes it zero, for good: what a crash left
-    /// there must not be taken for messages later.
+    /// there must not be taken for messages later. Space for what is written then is reserved.
     fn truncate(&mut self, end: usize) -> io::Result<()>;
 }
 
@@ -150,6 +164,12 @@ pub trait RandomFile: Send + Sync {
     /// there are only zeros. `None` when nothing more follows.
     fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
         Ok(Some(at))
+    }
+
+    /// As [`read_at`](Self::read_at), but what is not in memory is an error of the kind
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
+    fn read_cached(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.read_at(buffer, at)
     }
 
     /// Writes at a place, whole.

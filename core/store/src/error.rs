@@ -117,6 +117,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it only says that one would have to wait for the disk.
+    pub(crate) fn would_block(&self) -> bool {
+        matches!(self, StoreError::File { source, .. } if source.kind() == io::ErrorKind::WouldBlock)
+    }
+
     pub(crate) fn file(
         action: &'static str,
         path: impl Into<PathBuf>,

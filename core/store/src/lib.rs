@@ -26,6 +26,7 @@ mod index;
 mod lock;
 mod log_paths;
 mod mapped;
+mod open_files;
 mod os_disk;
 mod preparer;
 mod queue;

@@ -2,12 +2,15 @@
 #![allow(unsafe_code)]
 
 use crate::disk::{Segment, Words};
-use memmap2::MmapRaw;
+use crate::os_disk;
+use memmap2::{Advice, MmapRaw};
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+const PAGE: usize = 4096;
 
 /// A mapped log segment.
 ///
@@ -23,8 +26,9 @@ pub(crate) struct MappedSegment {
 }
 
 impl MappedSegment {
-    /// Maps all of `file`, whose space must be reserved: touching a page without space behind it
-    /// would end the process. Everything before `published` counts as written.
+    /// Maps all of `file`. Everything before `published` counts as written. Space behind the rest must
+    /// be reserved, here or by `truncate`, before anything is written there: touching a page without
+    /// it would end the process.
     pub(crate) fn new(file: File, published: usize) -> io::Result<Self> {
         let map = MmapRaw::map_raw(&file)?;
         Ok(MappedSegment {
@@ -85,16 +89,49 @@ impl Segment for MappedSegment {
         self.file.sync_data()
     }
 
-    fn truncate(&mut self, end: usize) -> io::Result<()> {
-        let rest = end..self.length().max(end);
-        // SAFETY: `&mut self` means that nobody else reads or writes; the range is inside the map.
-        let bytes = unsafe {
-            std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(rest.start), rest.len())
+    fn is_cached(&self, range: Range<usize>) -> bool {
+        assert!(range.end <= self.length(), "a range outside the file");
+        let start = range.start - range.start % PAGE;
+        let mut pages = vec![0u8; (range.end - start).div_ceil(PAGE)];
+        // SAFETY: the range is inside the map (just checked) and begins at a page; there is a byte
+        // for each of its pages.
+        let known = unsafe {
+            libc::mincore(
+                self.map.as_mut_ptr().add(start).cast(),
+                range.end - start,
+                pages.as_mut_ptr().cast(),
+            )
         };
-        // Pages that are zero stay untouched, so that a sparse or preallocated tail stays cheap.
-        for page in bytes.chunks_mut(4096) {
-            if page.iter().any(|byte| *byte != 0) {
-                page.fill(0);
+        known != 0 || pages.iter().all(|page| page & 1 == 1)
+    }
+
+    fn fetch(&self, range: Range<usize>) {
+        let length = range.end - range.start;
+        // All of it is asked for before the first page is waited for.
+        let _ = self.map.advise_range(Advice::WillNeed, range.start, length);
+        if self.map.advise_range(Advice::PopulateRead, range.start, length).is_err() {
+            // Kernels before 5.14.
+            for page in self.slice(range).chunks(PAGE) {
+                std::hint::black_box(page[0]);
+            }
+        }
+    }
+
+    fn truncate(&mut self, end: usize) -> io::Result<()> {
+        let length = self.length();
+        os_disk::reserve(&self.file, length as u64)?;
+        // Only what may hold something: a segment's unwritten part is not read for this.
+        for part in os_disk::written_parts(&self.file, end as u64..length as u64)? {
+            let part = part.start as usize..part.end as usize;
+            // SAFETY: `&mut self` means that nobody else reads or writes; the range is inside the map.
+            let bytes = unsafe {
+                std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(part.start), part.len())
+            };
+            // Pages that are zero stay untouched, so that nothing is written for them.
+            for page in bytes.chunks_mut(PAGE) {
+                if page.iter().any(|byte| *byte != 0) {
+                    page.fill(0);
+                }
             }
         }
         *self.published.get_mut() = end;

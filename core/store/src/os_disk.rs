@@ -2,9 +2,10 @@
 
 use crate::disk::{DirEntry, Disk, RandomFile, Segment, Space, Words};
 use crate::mapped::{MappedSegment, MappedWords};
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::ReadWriteFlags;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSliceMut, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -22,7 +23,7 @@ fn options() -> OpenOptions {
 
 /// Gives the file its size with space behind every byte. The size comes first: a process killed here
 /// leaves a file that is empty or of its full size, and whoever opens it reserves the space again.
-fn reserve(file: &File, length: u64) -> io::Result<()> {
+pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
     let present = file.metadata()?.len();
     if present < length {
         file.set_len(length)?;
@@ -44,6 +45,32 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn RandomFile>> {
         true => Err(io::ErrorKind::IsADirectory.into()),
         false => Ok(Arc::new(OsFile(file))),
     }
+}
+
+/// Where at `at` or behind it the file may hold something else than zeros.
+fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(at)) {
+        Ok(found) => Ok(Some(found)),
+        Err(rustix::io::Errno::NXIO) => Ok(None),
+        // A file system that does not know.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The parts of a range in which the file may hold something else than zeros.
+pub(crate) fn written_parts(file: &File, range: Range<u64>) -> io::Result<Vec<Range<u64>>> {
+    let mut parts = Vec::new();
+    let mut at = range.start;
+    while let Some(start) = next_data(file, at)?.filter(|start| *start < range.end) {
+        let end = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap_or(range.end);
+        at = end.clamp(start + 1, range.end);
+        parts.push(start..at);
+        if at == range.end {
+            break;
+        }
+    }
+    Ok(parts)
 }
 
 fn write_zeros(file: &File, range: Range<u64>) -> io::Result<()> {
@@ -91,8 +118,6 @@ impl Disk for OsDisk {
     fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
         let file = options().open(path)?;
         let length = file.metadata()?.len();
-        // Files of other brokers may be sparse.
-        reserve(&file, length)?;
         Ok(Box::new(MappedSegment::new(file, length as usize)?))
     }
 
@@ -163,6 +188,14 @@ impl Disk for OsDisk {
         Ok(list)
     }
 
+    fn is_empty(&self, path: &Path) -> io::Result<bool> {
+        match fs::read_dir(path) {
+            Ok(mut entries) => Ok(entries.next().is_none()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(Space {
@@ -190,11 +223,18 @@ impl RandomFile for OsFile {
     }
 
     fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
-        match rustix::fs::seek(&self.0, rustix::fs::SeekFrom::Data(at)) {
-            Ok(found) => Ok(Some(found)),
-            Err(rustix::io::Errno::NXIO) => Ok(None),
-            Err(rustix::io::Errno::INVAL) => Ok(Some(at)),
-            Err(error) => Err(error.into()),
+        next_data(&self.0, at)
+    }
+
+    fn read_cached(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        match rustix::io::preadv2(&self.0, &mut parts, at, ReadWriteFlags::NOWAIT) {
+            // Where the system cannot tell, a short look at the file is the lesser evil.
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                self.read_at(buffer, at)
+            }
+            Ok(read) if read < buffer.len() => Err(io::ErrorKind::WouldBlock.into()),
+            other => Ok(other?),
         }
     }
 

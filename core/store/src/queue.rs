@@ -3,15 +3,18 @@
 //! New entries are kept in memory and written to the file in one go, about once a second and only
 //! once their records are on disk. So the append path makes no system call for them, a file never
 //! points beyond the log, and a crash loses entries that recovery makes anew from the log. A queue
-//! never written has no file; one not used has none open.
+//! never written has no file, and one not used has none open.
 
 use crate::disk::{DirEntry, Disk, RandomFile};
 use crate::error::StoreError;
+use crate::open_files::OpenFiles;
 use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) const ENTRY: u64 = 20;
@@ -76,8 +79,6 @@ pub(crate) struct State {
     tail: VecDeque<Entry>,
     /// Where the last entry's record ends.
     physical_end: i64,
-    /// The file last used, by its first byte.
-    open: Option<(i64, Arc<dyn RandomFile>)>,
     /// Whether the queue is on the list of those to be written.
     pub(crate) listed: bool,
     /// The files written since the last sync, by their first bytes.
@@ -86,6 +87,8 @@ pub(crate) struct State {
     tail_cleared: bool,
     /// Whether the first file begins before the first entry, and that part is still unwritten.
     starts_within_file: bool,
+    /// Whether the topic is deleted: then there is nothing to read, and nothing may be written.
+    pub(crate) gone: bool,
 }
 
 impl State {
@@ -111,29 +114,49 @@ pub(crate) enum Restored {
     Present,
 }
 
-/// One queue of a topic.
-pub struct Queue {
-    topic: Arc<str>,
-    id: i32,
-    directory: PathBuf,
-    file_size: u64,
+/// What all queues of a store have in common.
+pub(crate) struct QueueFiles {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// The directory with a folder for each topic.
+    pub(crate) directory: PathBuf,
+    pub(crate) file_size: u64,
     /// Entries of records that end before this log offset are on disk as they were written. What is
     /// behind them may be anything that a crash has left.
-    trusted: i64,
-    disk: Arc<dyn Disk>,
+    pub(crate) trusted: i64,
+    pub(crate) open: OpenFiles,
+    pub(crate) next_number: AtomicU64,
+}
+
+/// Whether a look into files may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It may.
+    Wait,
+    /// It may not: what is not in memory is an error of the kind `WouldBlock`.
+    Never,
+}
+
+/// How long who must not wait for the disk waits for others in the same queue.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// One queue of a topic.
+pub struct Queue {
+    files: Arc<QueueFiles>,
+    topic: Arc<str>,
+    id: i32,
+    /// Tells it apart from all others, those of deleted topics among them.
+    number: u64,
     state: Mutex<Option<State>>,
 }
 
 impl Queue {
-    pub(crate) fn new(
-        disk: Arc<dyn Disk>,
-        topic: Arc<str>,
-        id: i32,
-        directory: PathBuf,
-        file_size: u64,
-        trusted: i64,
-    ) -> Self {
-        Queue { topic, id, directory, file_size, trusted, disk, state: Mutex::new(None) }
+    pub(crate) fn new(files: Arc<QueueFiles>, topic: Arc<str>, id: i32) -> Self {
+        let number = files.next_number.fetch_add(1, Ordering::Relaxed);
+        Queue { files, topic, id, number, state: Mutex::new(None) }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.files.directory.join(&*self.topic).join(self.id.to_string())
     }
 
     /// The topic.
@@ -146,7 +169,7 @@ impl Queue {
         self.id
     }
 
-    /// The state, found in the files when the queue is used for the first time.
+    /// The state, read from the files when the queue is used for the first time.
     pub(crate) fn state(&self) -> Result<MappedMutexGuard<'_, State>, StoreError> {
         self.loaded(self.state.lock())
     }
@@ -157,6 +180,19 @@ impl Queue {
         patience: Duration,
     ) -> Result<Option<MappedMutexGuard<'_, State>>, StoreError> {
         self.state.try_lock_for(patience).map(|state| self.loaded(state)).transpose()
+    }
+
+    /// As [`state`](Self::state), unless that means waiting for the disk.
+    fn state_with(&self, patience: Patience) -> Result<MappedMutexGuard<'_, State>, StoreError> {
+        if patience == Patience::Wait {
+            return self.state();
+        }
+        let state = self.state.try_lock_for(MOMENT).filter(|state| state.is_some());
+        state.map_or_else(|| Err(self.not_in_memory()), |state| self.loaded(state))
+    }
+
+    pub(crate) fn not_in_memory(&self) -> StoreError {
+        StoreError::file("read", self.directory())(io::ErrorKind::WouldBlock.into())
     }
 
     fn loaded<'a>(
@@ -171,106 +207,116 @@ impl Queue {
     }
 
     fn load(&self) -> Result<State, StoreError> {
-        let files = self.files()?;
+        let files = self.list_files()?;
         let (Some((first, _)), Some((last, _))) = (files.first(), files.last()) else {
             return Ok(State::empty());
         };
-        let (start, limit) = (first / ENTRY as i64, (last + self.file_size as i64) / ENTRY as i64);
+        let file_size = self.files.file_size as i64;
+        let (start, limit) = (first / ENTRY as i64, (last + file_size) / ENTRY as i64);
         let mut state = State { in_files: limit, min: start, ..State::empty() };
+        let stored = |offset| self.entry_in_file(offset);
         // Trusted entries come first, and among them the physical offsets grow.
-        let kept = self.search(&mut state, start, limit, |entry| {
-            entry.is_written() && (!entry.is_message() || entry.end() <= self.trusted)
+        let kept = search(start, limit, stored, |entry| {
+            entry.is_written() && (!entry.is_message() || entry.end() <= self.files.trusted)
         })?;
-        if kept < limit && self.entry_in_file(&mut state, kept)?.is_written() {
+        if kept < limit && self.entry_in_file(kept)?.is_written() {
             tracing::warn!(topic = %self.topic, queue = self.id, offset = kept,
                 "consume queue entries from here on are not to be trusted after a crash; removed");
             self.clear(&mut state, kept)?;
         }
         state.in_files = kept;
         if kept > start {
-            let last = self.entry_in_file(&mut state, kept - 1)?;
+            let last = self.entry_in_file(kept - 1)?;
             state.physical_end = if last.is_message() { last.end() } else { 0 };
         }
         Ok(state)
     }
 
-    /// The first offset in `start..end` whose entry does not satisfy `holds`, which must hold for
-    /// a first part of them and for no more.
-    fn search(
-        &self,
-        state: &mut State,
-        mut start: i64,
-        mut end: i64,
-        holds: impl Fn(&Entry) -> bool,
-    ) -> Result<i64, StoreError> {
-        while start < end {
-            let middle = start + (end - start) / 2;
-            if holds(&self.entry_at(state, middle)?) {
-                start = middle + 1;
-            } else {
-                end = middle;
+    fn entry_at(&self, offset: i64, patience: Patience) -> Result<Entry, StoreError> {
+        let file = {
+            let state = self.state_with(patience)?;
+            match usize::try_from(offset - state.in_files) {
+                Ok(at) => return Ok(state.tail.get(at).copied().unwrap_or(Entry::BLANK)),
+                Err(_) => self.file_of(offset, patience)?,
             }
-        }
-        Ok(start)
+        };
+        self.read_entry(file, patience)
     }
 
-    fn entry_at(&self, state: &mut State, offset: i64) -> Result<Entry, StoreError> {
-        match usize::try_from(offset - state.in_files).ok().and_then(|at| state.tail.get(at)) {
-            Some(entry) => Ok(*entry),
-            None => self.entry_in_file(state, offset),
-        }
+    fn entry_in_file(&self, offset: i64) -> Result<Entry, StoreError> {
+        self.read_entry(self.file_of(offset, Patience::Wait)?, Patience::Wait)
     }
 
-    fn entry_in_file(&self, state: &mut State, offset: i64) -> Result<Entry, StoreError> {
+    fn read_entry(
+        &self,
+        (file, at): (Arc<dyn RandomFile>, u64),
+        patience: Patience,
+    ) -> Result<Entry, StoreError> {
         let mut bytes = [0; ENTRY as usize];
-        let (file, at) = self.file_of(state, offset)?;
-        file.read_at(&mut bytes, at).map_err(StoreError::file("read", &self.directory))?;
+        self.read(&*file, &mut bytes, at, patience)?;
         Ok(Entry::decode(&bytes).unwrap_or(Entry::BLANK))
+    }
+
+    fn read(
+        &self,
+        file: &dyn RandomFile,
+        bytes: &mut [u8],
+        at: u64,
+        patience: Patience,
+    ) -> Result<(), StoreError> {
+        let read = match patience {
+            Patience::Wait => file.read_at(bytes, at),
+            Patience::Never => file.read_cached(bytes, at),
+        };
+        read.map(drop).map_err(|error| StoreError::file("read", self.directory())(error))
     }
 
     /// The first byte of the file that holds the entry at `offset`.
     fn base_of(&self, offset: i64) -> i64 {
         let byte = offset as u64 * ENTRY;
-        (byte - byte % self.file_size) as i64
+        (byte - byte % self.files.file_size) as i64
     }
 
     /// The file that holds the entry at `offset`, and where in it.
     fn file_of(
         &self,
-        state: &mut State,
         offset: i64,
+        patience: Patience,
     ) -> Result<(Arc<dyn RandomFile>, u64), StoreError> {
-        let byte = offset as u64 * ENTRY;
-        let (base, within) = (self.base_of(offset), byte % self.file_size);
-        if let Some((_, file)) = state.open.as_ref().filter(|(open, _)| *open == base) {
-            return Ok((file.clone(), within));
+        let base = self.base_of(offset);
+        let (key, within) = ((self.number, base), offset as u64 * ENTRY - base as u64);
+        if patience == Patience::Never {
+            let file = self.files.open.get(key).ok_or_else(|| self.not_in_memory())?;
+            return Ok((file, within));
         }
-        let path = segment_files::path(&self.directory, base);
-        let file =
-            self.disk.open_file(&path, self.file_size).map_err(StoreError::file("open", &path))?;
-        state.open = Some((base, file.clone()));
-        Ok((file, within))
+        let open = || {
+            let path = segment_files::path(&self.directory(), base);
+            self.files.disk.open_file(&path, self.files.file_size)
+        };
+        let failed =
+            |error| StoreError::file("open", segment_files::path(&self.directory(), base))(error);
+        Ok((self.files.open.get_or_open(key, open).map_err(failed)?, within))
     }
 
     /// Makes all entries from `from` on zero, as if they had never been written.
     fn clear(&self, state: &mut State, from: i64) -> Result<(), StoreError> {
         let first = self.base_of(from);
-        for (base, _) in self.files()? {
+        for (base, _) in self.list_files()? {
             if base >= first {
                 let start = (from * ENTRY as i64 - base).max(0) as u64;
-                let (file, _) = self.file_of(state, base / ENTRY as i64)?;
-                let failed = StoreError::file("write", &self.directory);
-                file.clear(start..self.file_size).map_err(failed)?;
+                let (file, _) = self.file_of(base / ENTRY as i64, Patience::Wait)?;
+                let failed = StoreError::file("write", self.directory());
+                file.clear(start..self.files.file_size).map_err(failed)?;
                 state.unsynced.insert(base);
             }
         }
         Ok(())
     }
 
-    fn files(&self) -> Result<Vec<(i64, DirEntry)>, StoreError> {
-        let setting = "mappedFileSizeConsumeQueue";
-        let directory = [self.directory.as_path()];
-        segment_files::list(&*self.disk, directory, self.file_size, setting)
+    fn list_files(&self) -> Result<Vec<(i64, DirEntry)>, StoreError> {
+        let (setting, size) = ("mappedFileSizeConsumeQueue", self.files.file_size);
+        let directory = self.directory();
+        segment_files::list(&*self.files.disk, [directory.as_path()], size, setting)
     }
 
     /// The offset of the next message.
@@ -279,46 +325,63 @@ impl Queue {
     }
 
     /// The offset after the last message whose record ends at or before `log_offset`.
-    pub(crate) fn end_within(&self, log_offset: i64) -> Result<i64, StoreError> {
-        let state = self.state()?;
+    pub(crate) fn end_within(
+        &self,
+        log_offset: i64,
+        patience: Patience,
+    ) -> Result<i64, StoreError> {
+        let state = self.state_with(patience)?;
         let within = state.tail.partition_point(|entry| entry.end() <= log_offset);
         Ok(state.in_files + within as i64)
     }
 
     /// The first offset whose record is still in a log that starts at `log_start`.
-    pub(crate) fn min(&self, log_start: i64) -> Result<i64, StoreError> {
-        let mut state = self.state()?;
-        if state.min_for != log_start {
-            let (from, to) = (state.min, state.end());
-            let gone = |entry: &Entry| !entry.is_message() || entry.physical_offset < log_start;
-            state.min = self.search(&mut state, from, to, gone)?;
-            state.min_for = log_start;
+    pub(crate) fn min(&self, log_start: i64, patience: Patience) -> Result<i64, StoreError> {
+        let (from, to) = {
+            let state = self.state_with(patience)?;
+            if state.min_for == log_start {
+                return Ok(state.min);
+            }
+            (state.min, state.end())
+        };
+        let gone = |entry: &Entry| !entry.is_message() || entry.physical_offset < log_start;
+        let min = search(from, to, |offset| self.entry_at(offset, patience), gone)?;
+        let mut state = self.state_with(patience)?;
+        if state.min_for < log_start {
+            (state.min, state.min_for) = (min, log_start);
         }
-        Ok(state.min)
+        Ok(min)
     }
 
     /// Appends up to `count` entries from `offset` on to `out`.
     pub(crate) fn entries(
         &self,
-        offset: i64,
+        mut offset: i64,
         count: usize,
+        patience: Patience,
         out: &mut Vec<Entry>,
     ) -> Result<(), StoreError> {
-        let mut state = self.state()?;
-        let mut offset = offset;
-        let mut left = count.min(usize::try_from(state.end() - offset).unwrap_or(0));
-        while left > 0 && offset < state.in_files {
-            let (file, at) = self.file_of(&mut state, offset)?;
-            let in_this_file = ((self.file_size - at) / ENTRY) as usize;
-            let part = left.min(in_this_file).min((state.in_files - offset) as usize);
+        let mut left = count;
+        while left > 0 {
+            let (file, at, part) = {
+                let state = self.state_with(patience)?;
+                left = left.min(usize::try_from(state.end() - offset).unwrap_or(0));
+                if offset >= state.in_files {
+                    let from = (offset - state.in_files) as usize;
+                    out.extend(state.tail.iter().skip(from).take(left));
+                    return Ok(());
+                }
+                let (file, at) = self.file_of(offset, patience)?;
+                let in_this_file = ((self.files.file_size - at) / ENTRY) as usize;
+                (file, at, left.min(in_this_file).min((state.in_files - offset) as usize))
+            };
+            // Without the lock: whoever appends must not wait for the disk on account of readers.
             let mut bytes = vec![0; part * ENTRY as usize];
-            file.read_at(&mut bytes, at).map_err(StoreError::file("read", &self.directory))?;
+            self.read(&*file, &mut bytes, at, patience)?;
             out.extend(bytes.chunks_exact(ENTRY as usize).filter_map(Entry::decode));
             offset += part as i64;
             left -= part;
         }
-        let from = (offset - state.in_files).max(0) as usize;
-        out.extend(state.tail.iter().skip(from).take(left));
         Ok(())
     }
 
@@ -330,8 +393,7 @@ impl Queue {
         end: i64,
         before: impl Fn(&Entry) -> bool,
     ) -> Result<i64, StoreError> {
-        let mut state = self.state()?;
-        self.search(&mut state, min, end, before)
+        search(min, end, |offset| self.entry_at(offset, Patience::Wait), before)
     }
 
     /// Adds the entry of a record found in the log during recovery, unless it is there already.
@@ -380,6 +442,9 @@ impl Queue {
         loop {
             // Only this thread takes from the tail, so that the write can do without the lock.
             let mut state = self.state()?;
+            if state.gone {
+                return Ok(true);
+            }
             let ready = state
                 .tail
                 .partition_point(|entry| !entry.is_message() || entry.end() <= log_offset);
@@ -388,8 +453,11 @@ impl Queue {
                 return Ok(!state.listed);
             }
             let first = state.in_files;
-            let (file, at) = self.file_of(&mut state, first)?;
-            let part = ready.min(((self.file_size - at) / ENTRY) as usize);
+            if self.base_of(first) == first * ENTRY as i64 || state.starts_within_file {
+                self.create_directory()?;
+            }
+            let (file, at) = self.file_of(first, Patience::Wait)?;
+            let part = ready.min(((self.files.file_size - at) / ENTRY) as usize);
             // A queue that does not begin at a file's start gets that part filled with entries
             // that stand for no message, as recovery needs written entries to come first.
             let blanks = if state.starts_within_file { at / ENTRY } else { 0 };
@@ -398,35 +466,35 @@ impl Queue {
             state.tail.iter().take(part).for_each(|entry| entry.encode(&mut bytes));
             drop(state);
             file.write_at(&bytes, at - blanks * ENTRY)
-                .map_err(StoreError::file("write", &self.directory))?;
+                .map_err(|error| StoreError::file("write", self.directory())(error))?;
             let mut state = self.state()?;
             state.tail.drain(..part);
+            if state.tail.is_empty() {
+                // An idle queue keeps no memory for entries.
+                state.tail = VecDeque::new();
+            }
             state.in_files += part as i64;
             state.unsynced.insert(self.base_of(first));
             state.starts_within_file = false;
         }
     }
 
-    /// Syncs what was written, and closes the file.
+    /// Syncs what was written, and closes the files.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        let mut files = Vec::new();
-        {
-            let mut state = self.state()?;
-            for base in std::mem::take(&mut state.unsynced) {
-                files.push(self.file_of(&mut state, base / ENTRY as i64)?.0);
-            }
-            state.open = None;
+        let unsynced = std::mem::take(&mut self.state()?.unsynced);
+        for base in &unsynced {
+            let (file, _) = self.file_of(base / ENTRY as i64, Patience::Wait)?;
+            // Without the lock: syncing takes its time.
+            file.sync().map_err(|error| StoreError::file("sync", self.directory())(error))?;
         }
-        // Without the lock: syncing takes its time.
-        let failed = |error| StoreError::file("sync", &self.directory)(error);
-        files.iter().try_for_each(|file| file.sync().map_err(failed))
+        self.files.open.close(self.number, |base| unsynced.contains(&base));
+        Ok(())
     }
 
     /// Makes the directory into which entries are going to be written.
-    pub(crate) fn create_directory(&self) -> Result<(), StoreError> {
-        self.disk
-            .create_directory(&self.directory)
-            .map_err(StoreError::file("create", &self.directory))
+    fn create_directory(&self) -> Result<(), StoreError> {
+        let directory = self.directory();
+        self.files.disk.create_directory(&directory).map_err(StoreError::file("create", &directory))
     }
 
     /// Where the last entry's record ends; 0 without entries.
@@ -434,28 +502,57 @@ impl Queue {
         Ok(self.state()?.physical_end)
     }
 
+    /// The topic is deleted: whoever still has the queue finds it empty.
+    pub(crate) fn retire(&self) {
+        *self.state.lock() = Some(State { gone: true, ..State::empty() });
+        self.files.open.close(self.number, |_| true);
+    }
+
     /// Removes all files.
     pub(crate) fn remove_files(&self) -> Result<(), StoreError> {
-        let failed = StoreError::file("remove", &self.directory);
-        self.disk.remove_directory(&self.directory).map_err(failed)
+        self.files.open.close(self.number, |_| true);
+        let directory = self.directory();
+        let removed = self.files.disk.remove_directory(&directory);
+        removed.map_err(StoreError::file("remove", &directory))
     }
 
     /// Removes files all of whose records are gone from a log that starts at `log_start`.
     pub(crate) fn remove_expired(&self, log_start: i64) -> Result<(), StoreError> {
-        let min = self.min(log_start)?;
-        let files = self.files()?;
-        let Some(((last, _), before)) = files.split_last() else {
+        let min = self.min(log_start, Patience::Wait)?;
+        let files = self.list_files()?;
+        let Some((_, before)) = files.split_last() else {
             return Ok(());
         };
-        let mut state = self.state()?;
-        for (base, entry) in before.iter().filter(|(base, _)| base < last) {
-            if (base + self.file_size as i64) / ENTRY as i64 <= min {
-                state.open = None;
-                self.disk.remove(&entry.path).map_err(StoreError::file("remove", &entry.path))?;
+        // Under the lock, since readers open files under it.
+        let _state = self.state()?;
+        for (base, entry) in before {
+            if (base + self.files.file_size as i64) / ENTRY as i64 <= min {
+                self.files.open.close(self.number, |open| open == *base);
+                let removed = self.files.disk.remove(&entry.path);
+                removed.map_err(StoreError::file("remove", &entry.path))?;
             }
         }
         Ok(())
     }
+}
+
+/// The first offset in `start..end` whose entry does not satisfy `holds`, which must hold for a
+/// first part of them and for no more.
+fn search(
+    mut start: i64,
+    mut end: i64,
+    entry: impl Fn(i64) -> Result<Entry, StoreError>,
+    holds: impl Fn(&Entry) -> bool,
+) -> Result<i64, StoreError> {
+    while start < end {
+        let middle = start + (end - start) / 2;
+        if holds(&entry(middle)?) {
+            start = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    Ok(start)
 }
 
 impl State {
@@ -466,11 +563,11 @@ impl State {
             in_files: 0,
             tail: VecDeque::new(),
             physical_end: 0,
-            open: None,
             listed: false,
             unsynced: BTreeSet::new(),
             tail_cleared: false,
             starts_within_file: false,
+            gone: false,
         }
     }
 }

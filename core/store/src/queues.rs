@@ -2,67 +2,82 @@
 
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
-use crate::disk::Disk;
+use crate::disk::{DirEntry, Disk};
 use crate::error::StoreError;
-use crate::queue::Queue;
+use crate::open_files::OpenFiles;
+use crate::queue::{Queue, QueueFiles};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-type TopicQueues = Arc<RwLock<Vec<Option<Arc<Queue>>>>>;
+/// The queues of one topic that were looked at.
+struct TopicQueues {
+    name: Arc<str>,
+    queues: RwLock<Vec<Option<Arc<Queue>>>>,
+}
 
 pub(crate) struct Queues {
-    disk: Arc<dyn Disk>,
-    directory: PathBuf,
-    file_size: u64,
-    trusted: i64,
-    topics: RwLock<HashMap<Arc<str>, TopicQueues>>,
+    files: Arc<QueueFiles>,
+    topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
     /// Queues with entries that are not in their files.
     listed: Mutex<Vec<Arc<Queue>>>,
     /// Queues whose files were written since the last sync.
     unsynced: Mutex<Vec<Arc<Queue>>>,
+    /// Held while files of a queue are written, synced or removed: those of a deleted topic must not
+    /// come back.
+    writing: Mutex<()>,
 }
 
 impl Queues {
     pub(crate) fn new(disk: Arc<dyn Disk>, config: &StoreConfig, trusted: i64) -> Self {
         Queues {
-            disk,
-            directory: config.root().join("consumequeue"),
-            file_size: config.queue_file_size(),
-            trusted,
+            files: Arc::new(QueueFiles {
+                disk,
+                directory: config.root().join("consumequeue"),
+                file_size: config.queue_file_size(),
+                trusted,
+                open: OpenFiles::default(),
+                next_number: AtomicU64::new(0),
+            }),
             topics: RwLock::default(),
             listed: Mutex::default(),
             unsynced: Mutex::default(),
+            writing: Mutex::default(),
         }
     }
 
     /// Whether there is any queue on disk.
     pub(crate) fn exist(disk: &dyn Disk, config: &StoreConfig) -> Result<bool, StoreError> {
         let directory = config.root().join("consumequeue");
-        let entries = disk.list(&directory).map_err(StoreError::file("list", &directory))?;
-        Ok(!entries.is_empty())
+        let empty = disk.is_empty(&directory).map_err(StoreError::file("list", &directory))?;
+        Ok(!empty)
     }
 
     /// The queue, whether or not it has messages. Costs no file until it is written.
     pub(crate) fn get(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         let index = usize::try_from(id).ok()?;
         let known = self.topics.read().get(topic).cloned();
-        let queues = known
-            .unwrap_or_else(|| self.topics.write().entry(Arc::from(topic)).or_default().clone());
-        if let Some(Some(queue)) = queues.read().get(index) {
+        let topic = known.unwrap_or_else(|| self.add(topic));
+        if let Some(Some(queue)) = topic.queues.read().get(index) {
             return Some(queue.clone());
         }
-        let mut queues = queues.write();
+        let mut queues = topic.queues.write();
         if queues.len() <= index {
             queues.resize(index + 1, None);
         }
         let queue = queues[index].get_or_insert_with(|| {
-            let directory = self.directory.join(topic).join(id.to_string());
-            let (disk, topic) = (self.disk.clone(), Arc::from(topic));
-            Arc::new(Queue::new(disk, topic, id, directory, self.file_size, self.trusted))
+            Arc::new(Queue::new(self.files.clone(), topic.name.clone(), id))
         });
         Some(queue.clone())
+    }
+
+    fn add(&self, topic: &str) -> Arc<TopicQueues> {
+        let name: Arc<str> = Arc::from(topic);
+        let mut topics = self.topics.write();
+        let new = || Arc::new(TopicQueues { name: name.clone(), queues: RwLock::default() });
+        topics.entry(name.clone()).or_insert_with(new).clone()
     }
 
     /// Puts a queue on the list of those to be written.
@@ -77,39 +92,60 @@ impl Queues {
 
     /// Writes entries whose records end at or before `log_offset`. Returns whether none is left.
     pub(crate) fn write(&self, log_offset: i64) -> Result<bool, StoreError> {
-        let listed = std::mem::take(&mut *self.listed.lock());
+        let mut listed = std::mem::take(&mut *self.listed.lock());
         let mut left = Vec::new();
-        for queue in &listed {
-            queue.create_directory()?;
-            if !queue.write(log_offset)? {
-                left.push(queue.clone());
+        let mut written = Ok(());
+        for (at, queue) in listed.iter().enumerate() {
+            let _writing = self.writing.lock();
+            match queue.write(log_offset) {
+                Ok(true) => {}
+                Ok(false) => left.push(queue.clone()),
+                Err(error) => {
+                    // Whoever tries again finds all that is not written.
+                    left.extend_from_slice(&listed[at..]);
+                    written = Err(error);
+                    break;
+                }
             }
         }
         let all = left.is_empty();
         self.listed.lock().append(&mut left);
-        self.unsynced.lock().extend(listed);
-        Ok(all)
+        self.unsynced.lock().append(&mut listed);
+        written.map(|()| all)
     }
 
     /// Syncs the files that were written.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut *self.unsynced.lock());
-        unsynced.iter().try_for_each(|queue| queue.sync())
+        unsynced.iter().try_for_each(|queue| {
+            let _writing = self.writing.lock();
+            queue.sync()
+        })
+    }
+
+    /// Closes files that nobody has used for a while.
+    pub(crate) fn close_idle_files(&self) {
+        self.files.open.close_idle();
     }
 
     /// Every queue that has a directory, as topic and number.
     pub(crate) fn on_disk(&self) -> Result<Vec<(String, i32)>, StoreError> {
-        let list = |path: &PathBuf| self.disk.list(path).map_err(StoreError::file("list", path));
         let mut found = Vec::new();
-        for topic in list(&self.directory)?.iter().filter(|entry| entry.is_directory) {
+        for topic in
+            self.entries_of(&self.files.directory)?.iter().filter(|entry| entry.is_directory)
+        {
             let ids = self.ids_on_disk(&topic.path)?;
             found.extend(ids.into_iter().map(|id| (topic.name.clone(), id)));
         }
         Ok(found)
     }
 
+    fn entries_of(&self, path: &Path) -> Result<Vec<DirEntry>, StoreError> {
+        self.files.disk.list(path).map_err(StoreError::file("list", path))
+    }
+
     fn ids_on_disk(&self, topic: &Path) -> Result<Vec<i32>, StoreError> {
-        let entries = self.disk.list(topic).map_err(StoreError::file("list", topic))?;
+        let entries = self.entries_of(topic)?;
         let directories = entries.iter().filter(|entry| entry.is_directory);
         Ok(directories.filter_map(|entry| entry.name.parse().ok()).collect())
     }
@@ -117,25 +153,29 @@ impl Queues {
     /// Removes every queue: without a log they point nowhere.
     pub(crate) fn remove_all(&self) -> Result<(), StoreError> {
         self.topics.write().clear();
-        self.disk
-            .remove_directory(&self.directory)
-            .map_err(StoreError::file("remove", &self.directory))
+        self.remove_directory(&self.files.directory)
     }
 
     /// Removes the queues of a topic.
     pub(crate) fn remove_topic(&self, topic: &str) -> Result<(), StoreError> {
-        self.topics.write().remove(topic);
+        let _writing = self.writing.lock();
+        if let Some(topic) = self.topics.write().remove(topic) {
+            topic.queues.read().iter().flatten().for_each(|queue| queue.retire());
+        }
         self.listed.lock().retain(|queue| queue.topic() != topic);
         self.unsynced.lock().retain(|queue| queue.topic() != topic);
-        let directory = self.directory.join(topic);
-        self.disk.remove_directory(&directory).map_err(StoreError::file("remove", &directory))
+        self.remove_directory(&self.files.directory.join(topic))
+    }
+
+    fn remove_directory(&self, path: &Path) -> Result<(), StoreError> {
+        self.files.disk.remove_directory(path).map_err(StoreError::file("remove", path))
     }
 
     /// Removes queues that a crash has brought back after their topic was deleted: those without an
     /// entry of a later life.
     pub(crate) fn finish_deletions(&self, deleted: &DeletedTopics) -> Result<(), StoreError> {
         for (topic, log_end) in deleted.all() {
-            for id in self.ids_on_disk(&self.directory.join(&topic))? {
+            for id in self.ids_on_disk(&self.files.directory.join(&topic))? {
                 let Some(queue) = self.get(&topic, id) else { continue };
                 if queue.physical_end()? <= log_end {
                     self.forget(&queue);
@@ -149,16 +189,20 @@ impl Queues {
     fn forget(&self, queue: &Queue) {
         if let (Some(queues), Ok(index)) =
             (self.topics.read().get(queue.topic()), usize::try_from(queue.id()))
-            && let Some(place) = queues.write().get_mut(index)
+            && let Some(place) = queues.queues.write().get_mut(index)
         {
             *place = None;
         }
     }
 
-    /// Removes files whose records are all gone from a log that starts at `log_start`.
+    /// Removes files whose records are all gone from a log that starts at `log_start`. Only queues
+    /// with several files are looked at: the last stays in any case.
     pub(crate) fn remove_expired(&self, log_start: i64) -> Result<(), StoreError> {
         for (topic, id) in self.on_disk()? {
-            if let Some(queue) = self.get(&topic, id) {
+            let directory = self.files.directory.join(&topic).join(id.to_string());
+            if self.entries_of(&directory)?.len() > 1
+                && let Some(queue) = self.get(&topic, id)
+            {
                 queue.remove_expired(log_start)?;
             }
         }

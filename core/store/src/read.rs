@@ -3,7 +3,7 @@
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
 use crate::error::StoreError;
-use crate::queue::{ENTRY, Entry, Queue};
+use crate::queue::{ENTRY, Entry, Patience, Queue};
 use bytes::Bytes;
 use ferromq_protocol::record::RecordView;
 
@@ -82,6 +82,9 @@ pub(crate) struct TransferLimits {
     pub(crate) filter_bytes: i64,
     /// Records within so many bytes of the log's end count as in memory.
     pub(crate) in_memory: i64,
+    /// Records within so many bytes of the log's end are there for certain: they have only just been
+    /// written.
+    pub(crate) recent: i64,
 }
 
 impl TransferLimits {
@@ -99,11 +102,18 @@ impl TransferLimits {
             ),
             filter_bytes: config.max_filter_message_size,
             in_memory: memory / 100 * config.access_message_in_memory_max_ratio,
+            recent: config.mapped_file_size_commit_log.min(64 << 20),
         }
     }
 }
 
-/// Reads from `offset` on the messages that pass, up to the records that end at `visible`.
+/// Ranges of the log with no more than so many bytes between them are looked at together.
+const NEAR: i64 = 64 << 10;
+
+/// Reads from `offset` on the messages that pass, up to the records that end at `visible`. With
+/// [`Patience::Never`], what is not in memory is an error of the kind `WouldBlock`; otherwise all
+/// that is read is in memory afterwards.
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn read(
     log: &CommitLog,
     queue: &Queue,
@@ -112,9 +122,10 @@ pub(crate) fn read(
     transfer: &TransferLimits,
     visible: i64,
     passes: &dyn Fn(&Entry) -> bool,
+    patience: Patience,
 ) -> Result<ReadResult, StoreError> {
-    let max_offset = queue.end_within(visible)?;
-    let min_offset = queue.min(log.start())?.min(max_offset);
+    let max_offset = queue.end_within(visible, patience)?;
+    let min_offset = queue.min(log.start(), patience)?.min(max_offset);
     let mut result = ReadResult {
         status: ReadStatus::Found,
         next_offset: offset,
@@ -153,7 +164,7 @@ pub(crate) fn read(
         entries.clear();
         let from = offset + looked_at as i64;
         let left = (scan - looked_at).min((max_offset - from) as usize).min(step);
-        queue.entries(from, left, &mut entries)?;
+        queue.entries(from, left, patience, &mut entries)?;
         if entries.is_empty() {
             break;
         }
@@ -166,6 +177,9 @@ pub(crate) fn read(
         step = scan;
     }
     let (ranges, mut removed) = (gather.ranges, gather.removed);
+    if !bring_into_memory(log, &ranges, log.end() - transfer.recent, patience) {
+        return Err(queue.not_in_memory());
+    }
     for (start, length) in ranges {
         match log.bytes(start, length) {
             Some(records) => result.chunks.push(records),
@@ -184,6 +198,32 @@ pub(crate) fn read(
         _ => ReadStatus::Found,
     };
     Ok(result)
+}
+
+/// Makes sure that ranges of the log, in order, are in memory; without patience it says whether they
+/// are. What is at `recent` or behind it costs nothing.
+fn bring_into_memory(
+    log: &CommitLog,
+    ranges: &[(i64, usize)],
+    recent: i64,
+    patience: Patience,
+) -> bool {
+    let mut old = ranges.iter().take_while(|(start, _)| *start < recent).peekable();
+    while let Some((start, length)) = old.next() {
+        let mut end = start + *length as i64;
+        while let Some((next, length)) = old.next_if(|(next, length)| {
+            *next <= end + NEAR && log.in_one_segment(*start, next + *length as i64)
+        }) {
+            end = next + *length as i64;
+        }
+        let length = (end - start) as usize;
+        match patience {
+            Patience::Wait => log.fetch(*start, length),
+            Patience::Never if !log.is_cached(*start, length) => return false,
+            Patience::Never => {}
+        }
+    }
+    true
 }
 
 struct Gather<'a> {

@@ -59,21 +59,42 @@ impl TagsRule {
     }
 }
 
-/// Finds the end of the log after a clean exit. The checkpoint's own idea of it is not trusted: a
-/// broker of another version may have written to the log since and left that field alone.
-pub(crate) fn find_end(log: &CommitLog, verify: bool) -> i64 {
-    let segments = log.segments();
-    let mut end = 0;
-    for segment in segments.iter().rev() {
-        end = match walk(log, segment.base, verify, |_| Ok::<(), Infallible>(())) {
+/// Finds the last record and the end of the log after a clean exit. The checkpoint tells where the
+/// last record was; whoever has written since wrote behind it. Without that, or when there is no such
+/// record, the last segment is read.
+pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -> LogEnd {
+    let known = checkpoint.queues_complete.and(checkpoint.last_record);
+    let from = |offset: i64| {
+        let mut last = None;
+        let end = walk(log, offset, verify, |record| {
+            last = Some(record.physical_offset());
+            Ok::<(), Infallible>(())
+        });
+        let end = match end {
             Ok(end) => end,
         };
+        LogEnd { last, end }
+    };
+    if let Some(found) = known.map(from).filter(|found| found.last.is_some()) {
+        return found;
+    }
+    for segment in log.segments().iter().rev() {
+        let found = from(segment.base);
         // An empty last segment was made ahead of its first message: the end is before it.
-        if end > segment.base {
-            break;
+        if found.end > segment.base {
+            return found;
         }
     }
-    end
+    LogEnd::default()
+}
+
+/// Where a log ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LogEnd {
+    /// Where its last record begins, if that was met.
+    pub(crate) last: Option<i64>,
+    /// Where the next record goes.
+    pub(crate) end: i64,
 }
 
 /// Reads the log from where it may not have been entered, enters it, and returns what it read.

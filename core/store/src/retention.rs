@@ -57,27 +57,43 @@ fn run(inner: &Inner, signal: &Signal) {
         }
         drop(stopped);
         pause = interval;
-        if let Err(error) = look(inner, inner.disk.now(), local_hour()) {
+        if let Err(error) = look(inner, inner.disk.now()) {
             tracing::error!(%error, "expired messages cannot be removed");
         }
     }
 }
 
-fn local_hour() -> i8 {
-    jiff::ZonedDateTime::now().hour()
-}
+/// How many times a batch of segments is removed when somebody asks for it.
+const ROUNDS_BY_HAND: usize = 20;
 
 /// Looks once: sets the disk-full state and removes what has to go. Returns how many segments went.
-pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, StoreError> {
+pub(crate) fn look(inner: &Inner, now: SystemTime) -> Result<usize, StoreError> {
     let config = &inner.config;
+    inner.queues.close_idle_files();
     let used = examine_disks(inner)?;
     inner.health.set_disk_full(used > config.disk_space_warning_level_ratio as f64);
     let by_force =
         config.clean_file_forcibly_enable && used > config.disk_space_clean_forcibly_ratio as f64;
-    if !by_force && used <= config.disk_max_used_space_ratio as f64 && !is_hour(config, hour) {
-        return Ok(0);
+    let due = used > config.disk_max_used_space_ratio as f64 || is_hour(config, now);
+    if by_force || due { remove(inner, now, by_force) } else { Ok(0) }
+}
+
+/// Removes what has expired, whatever the hour.
+pub(crate) fn remove_expired(inner: &Inner, now: SystemTime) -> Result<usize, StoreError> {
+    let mut all = 0;
+    for _ in 0..ROUNDS_BY_HAND {
+        match remove(inner, now, false)? {
+            0 => break,
+            removed => all += removed,
+        }
     }
-    let removed = remove_segments(inner, now, by_force)?;
+    Ok(all)
+}
+
+fn remove(inner: &Inner, now: SystemTime, by_force: bool) -> Result<usize, StoreError> {
+    let removed = remove_segments(inner, now, by_force);
+    inner.log.release_removed();
+    let removed = removed?;
     if removed > 0 {
         let start = inner.log.start();
         tracing::info!(segments = removed, log_start = start, "expired messages removed");
@@ -87,7 +103,8 @@ pub(crate) fn look(inner: &Inner, now: SystemTime, hour: i8) -> Result<usize, St
     Ok(removed)
 }
 
-/// How much of the emptiest of the log's disks is in use, in percent. New segments keep away from those
+/// How much of the emptiest of the log's disks is in use, in percent, or of the queues' disk, if that
+/// is more. New segments keep away from those
 /// that are to be cleaned forcibly.
 fn examine_disks(inner: &Inner) -> Result<f64, StoreError> {
     let limit = inner.config.disk_space_clean_forcibly_ratio as f64;
@@ -101,10 +118,14 @@ fn examine_disks(inner: &Inner) -> Result<f64, StoreError> {
         }
     }
     inner.log.paths().set_full(full);
-    Ok(least)
+    let queues = inner.disk.space(&inner.root).map_err(StoreError::file("examine", &inner.root))?;
+    Ok(least.max(100.0 * queues.used_ratio()))
 }
 
-fn is_hour(config: &StoreConfig, hour: i8) -> bool {
+/// Whether it is an hour of deletion, local time.
+fn is_hour(config: &StoreConfig, now: SystemTime) -> bool {
+    let Ok(now) = jiff::Timestamp::try_from(now) else { return false };
+    let hour = now.to_zoned_datetime(jiff::tz::TimeZone::system()).hour();
     config.delete_when.split(';').any(|word| word.trim().parse() == Ok(hour))
 }
 

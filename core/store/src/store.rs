@@ -11,10 +11,10 @@ use crate::health::Health;
 use crate::index::Index;
 use crate::lock::DirectoryLock;
 use crate::os_disk::OsDisk;
-use crate::queue::{Entry, Queue};
+use crate::queue::{Entry, Patience, Queue};
 use crate::queues::Queues;
 use crate::read::{self, ReadLimits, ReadResult, TransferLimits};
-use crate::recovery::{self, TagsRule};
+use crate::recovery::{self, LogEnd, TagsRule};
 use crate::retention::{self, Retention};
 use crate::work::Work;
 use bytes::Bytes;
@@ -52,6 +52,7 @@ impl Inner {
             confirmed_offset: 0,
             queues_complete: Some(flushed),
             index_complete: self.index_progress.full_offset.load(Ordering::Acquire),
+            last_record: None,
         }
     }
 
@@ -240,6 +241,10 @@ impl Store {
         let state = queue.state_within(BUSY);
         let state = state.map_err(|error| AppendError::NotWritable(error.to_string()))?;
         let mut state = state.ok_or(BUSY_ERROR)?;
+        if state.gone {
+            let topic = queue.topic();
+            return Err(AppendError::NotWritable(format!("the topic {topic} was just deleted")));
+        }
         // Before the record is in the log: once it is on disk, whoever says how far the queues are has
         // to find this one on the list, and to wait for its entry.
         if !std::mem::replace(&mut state.listed, true) {
@@ -306,7 +311,8 @@ impl Store {
         if self.sync_flush() { self.inner.log.flushed() } else { i64::MAX }
     }
 
-    /// Reads messages of a queue from `offset` on whose tags code passes `filter`.
+    /// Reads messages of a queue from `offset` on whose tags code passes `filter`. Waits for the disk
+    /// until all of them are in memory.
     ///
     /// # Errors
     /// When a consume queue file cannot be read.
@@ -317,8 +323,36 @@ impl Store {
         limits: ReadLimits,
         filter: &dyn Fn(i64) -> bool,
     ) -> Result<ReadResult, StoreError> {
-        let visible = self.visible();
-        let log = &self.inner.log;
+        self.read_with(queue, offset, limits, filter, Patience::Wait)
+    }
+
+    /// As [`read`](Self::read), for callers on a thread that others need: `None` when it would have
+    /// to wait for the disk. What was written lately is read without asking the system.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_cached(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        limits: ReadLimits,
+        filter: &dyn Fn(i64) -> bool,
+    ) -> Result<Option<ReadResult>, StoreError> {
+        match self.read_with(queue, offset, limits, filter, Patience::Never) {
+            Err(error) if error.would_block() => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    fn read_with(
+        &self,
+        queue: &Queue,
+        offset: i64,
+        limits: ReadLimits,
+        filter: &dyn Fn(i64) -> bool,
+        patience: Patience,
+    ) -> Result<ReadResult, StoreError> {
+        let (log, visible) = (&self.inner.log, self.visible());
         let damaged = |entry: &Entry| match log.check(entry) {
             Err(fault @ RecordFault::Damaged { .. }) => {
                 let (topic, queue) = (queue.topic(), queue.id());
@@ -328,8 +362,21 @@ impl Store {
             _ => false,
         };
         let check = self.inner.config.check_crc_on_read;
+        // Whoever may not wait for the disk cannot look at records before it is known to need none.
+        if check && patience == Patience::Never {
+            read::read(
+                log,
+                queue,
+                offset,
+                limits,
+                &self.transfer,
+                visible,
+                &|entry| filter(entry.tags_code),
+                patience,
+            )?;
+        }
         let pass = |entry: &Entry| filter(entry.tags_code) && !(check && damaged(entry));
-        read::read(log, queue, offset, limits, &self.transfer, visible, &pass)
+        read::read(log, queue, offset, limits, &self.transfer, visible, &pass, patience)
     }
 
     /// Up to `count` entries of a queue from `offset` on.
@@ -339,20 +386,20 @@ impl Store {
         offset: i64,
         count: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let left = (queue.end_within(self.visible())? - offset).max(0) as usize;
+        let left = (self.max_offset(queue)? - offset).max(0) as usize;
         let mut entries = Vec::new();
-        queue.entries(offset, count.min(left), &mut entries)?;
+        queue.entries(offset, count.min(left), Patience::Wait, &mut entries)?;
         Ok(entries)
     }
 
     /// The first offset of a queue.
     pub fn min_offset(&self, queue: &Queue) -> Result<i64, StoreError> {
-        queue.min(self.inner.log.start())
+        queue.min(self.inner.log.start(), Patience::Wait)
     }
 
     /// The offset after the last message of a queue that may be read.
     pub fn max_offset(&self, queue: &Queue) -> Result<i64, StoreError> {
-        queue.end_within(self.visible())
+        queue.end_within(self.visible(), Patience::Wait)
     }
 
     /// The record that a queue entry points at, its checksum checked.
@@ -497,12 +544,21 @@ impl Store {
         self.inner.queues.remove_topic(topic)
     }
 
-    /// Removes files that have expired, as the periodic look in the hour of deletion does. Returns
-    /// how many segments went.
+    /// Removes files that have expired, whatever the hour. Returns how many segments went.
+    ///
+    /// # Errors
+    /// When a file cannot be looked at or removed.
     pub fn remove_expired(&self, now: std::time::SystemTime) -> Result<usize, StoreError> {
-        let hour =
-            self.inner.config.delete_when.split(';').find_map(|word| word.trim().parse().ok());
-        retention::look(&self.inner, now, hour.unwrap_or(4))
+        retention::remove_expired(&self.inner, now)
+    }
+
+    /// Looks once at the hour and at the room on the disk, as a thread does every ten seconds, and
+    /// removes what has to go. Returns how many segments went.
+    ///
+    /// # Errors
+    /// When a file cannot be looked at or removed.
+    pub fn make_room(&self) -> Result<usize, StoreError> {
+        retention::look(&self.inner, self.inner.disk.now())
     }
 
     /// Writes everything to disk and releases the directory. Messages are refused from then on;
@@ -532,6 +588,7 @@ impl Store {
         }
         let mut checkpoint = inner.checkpoint_at(end);
         checkpoint.confirmed_offset = end;
+        checkpoint.last_record = inner.log.last();
         let path = Checkpoint::path(&inner.root);
         checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
         let abort = inner.root.join("abort");
@@ -564,9 +621,10 @@ fn recover(
         return Ok(queues);
     }
     if !unclean {
-        let end = recovery::find_end(log, verify);
+        let LogEnd { last, end } = recovery::find_end(log, checkpoint, verify);
         deleted.log_ends_at(end)?;
         log.recovered(end)?;
+        log.set_last(last);
         return Ok(Queues::new(disk.clone(), config, end));
     }
     // Twice over the log, as entries may be compared with its end only when that is known.

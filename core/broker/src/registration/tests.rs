@@ -1,6 +1,7 @@
 use super::*;
 use crate::testing::{PATIENCE, Peer, Seen, TestBroker, broker_with, peer};
 use ferromq_net::{Server, ServerOptions};
+use ferromq_protocol::body::TopicConfig;
 use parking_lot::Mutex;
 
 /// A name server that remembers one version, and answers with a list of ordered topics.
@@ -193,4 +194,26 @@ async fn administrators_wait_until_every_name_server_was_told() {
     for registry in [&mut one, &mut two] {
         assert_eq!(registry.seen.request().await.code, code::UNREGISTER_BROKER);
     }
+}
+
+#[test]
+fn a_table_beyond_a_frame_goes_in_parts_and_the_last_has_its_version() {
+    let topics = (0..1000).map(|number| TopicConfig::new(format!("T{number}"), 4));
+    let table = TopicConfigTable {
+        data_version: DataVersion { counter: 1007, timestamp: 5, state_version: 0 },
+        topic_config_table: topics.map(|topic| (topic.topic_name.clone(), topic)).collect(),
+        ..TopicConfigTable::default()
+    };
+    assert_eq!(in_parts(table.clone(), 1 << 20), [table.clone()], "one is enough");
+    let parts = in_parts(table.clone(), 10_000);
+    assert!(parts.len() > 10, "{}", parts.len());
+    assert!(parts.iter().all(|part| fastjson::to_vec(part).len() < 12_000));
+    let (last, before) = parts.split_last().unwrap();
+    assert_eq!(last.data_version, table.data_version);
+    let mut versions: Vec<_> = before.iter().map(|part| part.data_version.counter).collect();
+    assert!(!versions.contains(&table.data_version.counter));
+    versions.dedup();
+    assert_eq!(versions.len(), before.len());
+    let all = parts.into_iter().flat_map(|part| part.topic_config_table).collect();
+    assert_eq!(table.topic_config_table, all);
 }

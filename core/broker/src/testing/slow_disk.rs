@@ -1,9 +1,10 @@
-//! A disk that makes no new segments for as long as a test wants.
+//! A disk that makes no new segments, or reads no old ones, for as long as a test wants.
 
 use crate::testing::PATIENCE;
 use ferromq_store::{DirEntry, Disk, OsDisk, RandomFile, Segment, Space, Words};
 use parking_lot::{Condvar, Mutex};
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,40 +12,118 @@ use std::sync::Arc;
 struct State {
     slow: bool,
     segments: usize,
+    cold: bool,
+    fetches: usize,
+    most_fetches: usize,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
 #[derive(Default)]
 pub(crate) struct SlowDisk {
-    state: Mutex<State>,
-    changed: Condvar,
+    shared: Arc<Shared>,
 }
 
 impl SlowDisk {
     /// From now on, whoever makes a segment waits, or does not.
     pub(crate) fn set_slow(&self, slow: bool) {
-        self.state.lock().slow = slow;
-        self.changed.notify_all();
+        self.shared.state.lock().slow = slow;
+        self.shared.changed.notify_all();
+    }
+
+    /// From now on, nothing of any segment is in memory and whoever reads it waits, or all is.
+    pub(crate) fn set_cold(&self, cold: bool) {
+        self.shared.state.lock().cold = cold;
+        self.shared.changed.notify_all();
     }
 
     pub(crate) fn wait_for_segments(&self, count: usize) {
-        let mut state = self.state.lock();
-        let few = |state: &mut State| state.segments < count;
-        let waited = self.changed.wait_while_for(&mut state, few, PATIENCE);
+        self.wait_while(|state| state.segments < count);
+    }
+
+    /// Waits until so many wait for the disk at the same time. Returns to the runtime's other tasks in
+    /// between, for a test that has only one thread.
+    pub(crate) async fn until_fetches(&self, count: usize) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.shared.state.lock().fetches < count {
+            assert!(tokio::time::Instant::now() < end, "not so many wait for the disk");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The most that have waited for the disk at the same time.
+    pub(crate) fn most_fetches(&self) -> usize {
+        self.shared.state.lock().most_fetches
+    }
+
+    fn wait_while(&self, condition: impl Fn(&mut State) -> bool) {
+        let mut state = self.shared.state.lock();
+        let waited = self.shared.changed.wait_while_for(&mut state, condition, PATIENCE);
         assert!(!waited.timed_out(), "{} segments", state.segments);
+    }
+
+    fn slow(&self, real: Box<dyn Segment>) -> Box<dyn Segment> {
+        Box::new(SlowSegment { real, shared: self.shared.clone() })
+    }
+}
+
+struct SlowSegment {
+    real: Box<dyn Segment>,
+    shared: Arc<Shared>,
+}
+
+impl Segment for SlowSegment {
+    fn length(&self) -> usize {
+        self.real.length()
+    }
+    fn published(&self) -> usize {
+        self.real.published()
+    }
+    fn write(&self, at: usize, bytes: &[u8]) {
+        self.real.write(at, bytes);
+    }
+    fn publish(&self, end: usize) {
+        self.real.publish(end);
+    }
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        self.real.slice(range)
+    }
+    fn sync(&self, end: usize) -> io::Result<()> {
+        self.real.sync(end)
+    }
+    fn is_cached(&self, range: Range<usize>) -> bool {
+        !self.shared.state.lock().cold && self.real.is_cached(range)
+    }
+    fn fetch(&self, range: Range<usize>) {
+        let mut state = self.shared.state.lock();
+        state.fetches += 1;
+        state.most_fetches = state.most_fetches.max(state.fetches);
+        self.shared.changed.wait_while_for(&mut state, |state| state.cold, PATIENCE);
+        state.fetches -= 1;
+        drop(state);
+        self.real.fetch(range);
+    }
+    fn truncate(&mut self, end: usize) -> io::Result<()> {
+        self.real.truncate(end)
     }
 }
 
 impl Disk for SlowDisk {
     fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         // Not for ever: a test that fails meanwhile must end too.
-        self.changed.wait_while_for(&mut state, |state| state.slow, PATIENCE);
+        self.shared.changed.wait_while_for(&mut state, |state| state.slow, PATIENCE);
         state.segments += 1;
-        self.changed.notify_all();
-        OsDisk.create_segment(path, length)
+        self.shared.changed.notify_all();
+        drop(state);
+        Ok(self.slow(OsDisk.create_segment(path, length)?))
     }
     fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
-        OsDisk.open_segment(path)
+        Ok(self.slow(OsDisk.open_segment(path)?))
     }
     fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
         OsDisk.open_words(path, length)

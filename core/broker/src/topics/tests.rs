@@ -138,3 +138,97 @@ fn the_name_server_knows_which_topics_are_ordered() {
     topics.set_ordered(&BTreeMap::new());
     assert!(!topics.get("T").unwrap().order);
 }
+
+/// A table large enough for a journal, and the size of its file.
+fn large_table(folder: &Path) -> (TopicTable, u64) {
+    let topics = table(folder, &config());
+    for number in 0..2000 {
+        topics.put(TopicConfig::new(format!("Large-{number}"), 4));
+    }
+    topics.save().unwrap();
+    assert!(!topics.is_journaled());
+    let size = fs::metadata(folder.join("topics.json")).unwrap().len();
+    (topics, size)
+}
+
+#[test]
+fn a_change_of_a_large_table_costs_a_line_and_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let (topics, size) = large_table(folder.path());
+    let journal = folder.path().join("ferromq-topics.journal");
+    assert!(!journal.exists());
+    topics.put(TopicConfig::new("New", 3));
+    topics.save().unwrap();
+    assert!(topics.delete("Large-7"));
+    topics.save().unwrap();
+    assert_eq!(fs::metadata(folder.path().join("topics.json")).unwrap().len(), size, "untouched");
+    assert!(fs::metadata(&journal).unwrap().len() < 1000, "the journal has the changes alone");
+    // A kill: nothing more is saved.
+    let again = table(folder.path(), &config());
+    assert_eq!(again.snapshot(), topics.snapshot());
+    assert!(again.get("New").is_some() && again.get("Large-7").is_none());
+    // It goes on where the other ended, and a line that a crash cut off ends it.
+    again.put(TopicConfig::new("Newer", 3));
+    again.save().unwrap();
+    let text = fs::read(&journal).unwrap();
+    for cut in 1..40 {
+        fs::write(&journal, &text[..text.len() - cut]).unwrap();
+        let cut_off = table(folder.path(), &config());
+        assert!(cut_off.get("New").is_some() && cut_off.get("Newer").is_none());
+    }
+    fs::write(&journal, &text[..text.len() - 9]).unwrap();
+    let cut_off = table(folder.path(), &config());
+    cut_off.put(TopicConfig::new("Behind", 3));
+    cut_off.save().unwrap();
+    let again = table(folder.path(), &config());
+    assert!(again.get("New").is_some() && again.get("Behind").is_some());
+}
+
+#[test]
+fn the_table_takes_over_what_the_journal_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let (topics, _) = large_table(folder.path());
+    topics.put(TopicConfig::new("New", 3));
+    topics.save().unwrap();
+    let journal = folder.path().join("ferromq-topics.journal");
+    let text = fs::read(&journal).unwrap();
+    topics.save_whole().unwrap();
+    assert!(!journal.exists() && !topics.is_journaled());
+    let written = fs::read_to_string(folder.path().join("topics.json")).unwrap();
+    assert!(written.contains("\"New\""));
+    // A crash between the two: the journal is known to be in the table.
+    fs::write(&journal, &text).unwrap();
+    let again = table(folder.path(), &config());
+    assert_eq!(again.snapshot(), topics.snapshot());
+    again.delete("New");
+    again.save_whole().unwrap();
+    fs::write(&journal, &text).unwrap();
+    let again = table(folder.path(), &config());
+    assert!(again.get("New").is_some(), "better a topic too many than one whose messages are lost");
+}
+
+#[test]
+fn topics_of_the_journal_survive_another_broker() {
+    let folder = tempfile::tempdir().unwrap();
+    let (topics, _) = large_table(folder.path());
+    for name in ["New", "Large-9"] {
+        topics.put(TopicConfig::new(name, 3));
+    }
+    topics.delete("Large-8");
+    topics.save().unwrap();
+    // Another broker, which knows nothing of the journal, writes the table as it has it.
+    let path = folder.path().join("topics.json");
+    let mut other: TopicConfigTable =
+        ferromq_protocol::fastjson::from_slice(&fs::read(&path).unwrap()).unwrap();
+    other.topic_config_table.insert("Other".into(), TopicConfig::new("Other", 5));
+    other.data_version.advance(now_ms());
+    fs::write(&path, ferromq_protocol::fastjson::to_pretty(&other)).unwrap();
+    let again = table(folder.path(), &config());
+    assert_eq!(again.get("Other").unwrap().write_queue_nums, 5);
+    assert_eq!(again.get("New").unwrap().write_queue_nums, 3);
+    assert_eq!(again.get("Large-9").unwrap().write_queue_nums, 4, "the other has the last word");
+    assert!(again.get("Large-8").is_some());
+    assert!(again.version().counter > other.data_version.counter);
+    again.save().unwrap();
+    assert!(!folder.path().join("ferromq-topics.journal").exists());
+}

@@ -1,0 +1,92 @@
+//! The consume queue files that are open: however many queues there are, only as many as are in use
+//! at the same time, and no more than a limit.
+
+use crate::disk::RandomFile;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+/// The most files that are open at a time. Opening one anew takes microseconds.
+pub(crate) const LIMIT: usize = 256;
+
+/// A file: its queue's number among all queues, and its first byte.
+pub(crate) type Key = (u64, i64);
+
+struct Open {
+    file: Arc<dyn RandomFile>,
+    /// Whether it was used since somebody last looked for one to close.
+    used: bool,
+}
+
+#[derive(Default)]
+struct Files {
+    open: HashMap<Key, Open>,
+    /// The files in the order in which they are looked at.
+    round: VecDeque<Key>,
+}
+
+#[derive(Default)]
+pub(crate) struct OpenFiles {
+    files: Mutex<Files>,
+}
+
+impl OpenFiles {
+    /// The file, if it is open.
+    pub(crate) fn get(&self, key: Key) -> Option<Arc<dyn RandomFile>> {
+        let mut files = self.files.lock();
+        let open = files.open.get_mut(&key)?;
+        open.used = true;
+        Some(open.file.clone())
+    }
+
+    /// The file, opened with `open` if need be. Others are closed when there are too many.
+    pub(crate) fn get_or_open(
+        &self,
+        key: Key,
+        open: impl FnOnce() -> io::Result<Arc<dyn RandomFile>>,
+    ) -> io::Result<Arc<dyn RandomFile>> {
+        if let Some(file) = self.get(key) {
+            return Ok(file);
+        }
+        let file = open()?;
+        let mut files = self.files.lock();
+        while files.open.len() >= LIMIT {
+            files.close_one();
+        }
+        if files.open.insert(key, Open { file: file.clone(), used: true }).is_none() {
+            files.round.push_back(key);
+        }
+        Ok(file)
+    }
+
+    /// Closes files of a queue as soon as nobody uses them any more.
+    pub(crate) fn close(&self, queue: u64, which: impl Fn(i64) -> bool) {
+        let mut files = self.files.lock();
+        let keep = |key: &Key| key.0 != queue || !which(key.1);
+        files.open.retain(|key, _| keep(key));
+        files.round.retain(keep);
+    }
+
+    /// Closes every file that was not used since the last call.
+    pub(crate) fn close_idle(&self) {
+        let mut files = self.files.lock();
+        files.open.retain(|_, open| std::mem::take(&mut open.used));
+        let Files { open, round } = &mut *files;
+        round.retain(|key| open.contains_key(key));
+    }
+}
+
+impl Files {
+    /// Closes the first file in the round that was not used lately.
+    fn close_one(&mut self) {
+        while let Some(key) = self.round.pop_front() {
+            let Some(open) = self.open.get_mut(&key) else { continue };
+            if !std::mem::take(&mut open.used) {
+                self.open.remove(&key);
+                return;
+            }
+            self.round.push_back(key);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The real disk with a clock and a fill level of the test's own, which counts what is asked of it and
+//! lets files go only when it may.
+
+use ferromq_store::*;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+#[derive(Default)]
+pub struct Watch {
+    /// Calls that name a file or directory.
+    pub calls: AtomicUsize,
+    /// Looks into segments.
+    pub looks: AtomicUsize,
+    pub used_percent: AtomicUsize,
+    /// How much later than now it is, in seconds.
+    pub later: AtomicUsize,
+    pub removal_fails: AtomicBool,
+    /// Held while no file may be removed.
+    pub removal: Mutex<()>,
+    pub removals: AtomicUsize,
+}
+
+#[derive(Default)]
+pub struct WatchedDisk(pub Arc<Watch>);
+
+impl WatchedDisk {
+    fn called(&self) {
+        self.0.calls.fetch_add(1, Ordering::SeqCst);
+    }
+    fn watched(&self, real: Box<dyn Segment>) -> Box<dyn Segment> {
+        Box::new(WatchedSegment(real, self.0.clone()))
+    }
+}
+
+struct WatchedSegment(Box<dyn Segment>, Arc<Watch>);
+
+impl Segment for WatchedSegment {
+    fn length(&self) -> usize {
+        self.0.length()
+    }
+    fn published(&self) -> usize {
+        self.0.published()
+    }
+    fn write(&self, at: usize, bytes: &[u8]) {
+        self.0.write(at, bytes);
+    }
+    fn publish(&self, end: usize) {
+        self.0.publish(end);
+    }
+    fn slice(&self, range: Range<usize>) -> &[u8] {
+        self.1.looks.fetch_add(1, Ordering::SeqCst);
+        self.0.slice(range)
+    }
+    fn sync(&self, end: usize) -> io::Result<()> {
+        self.0.sync(end)
+    }
+    fn truncate(&mut self, end: usize) -> io::Result<()> {
+        self.0.truncate(end)
+    }
+}
+
+impl Disk for WatchedDisk {
+    fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
+        self.called();
+        Ok(self.watched(OsDisk.create_segment(path, length)?))
+    }
+    fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
+        self.called();
+        Ok(self.watched(OsDisk.open_segment(path)?))
+    }
+    fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
+        self.called();
+        OsDisk.open_words(path, length)
+    }
+    fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
+        self.called();
+        OsDisk.open_file(path, length)
+    }
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.called();
+        OsDisk.read(path)
+    }
+    fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()> {
+        self.called();
+        OsDisk.replace(path, content)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.called();
+        OsDisk.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.called();
+        if self.0.removal_fails.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.0.removals.fetch_add(1, Ordering::SeqCst);
+        drop(self.0.removal.lock());
+        OsDisk.remove(path)
+    }
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.called();
+        OsDisk.remove_directory(path)
+    }
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.called();
+        OsDisk.create_directory(path)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let entries = OsDisk.list(path)?;
+        self.0.calls.fetch_add(1 + entries.len(), Ordering::SeqCst);
+        Ok(entries)
+    }
+    fn is_empty(&self, path: &Path) -> io::Result<bool> {
+        self.called();
+        OsDisk.is_empty(path)
+    }
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        let used = self.0.used_percent.load(Ordering::SeqCst) as u64;
+        Ok(Space { total: 100, used, available: 100 - used })
+    }
+    fn now(&self) -> SystemTime {
+        SystemTime::now() + Duration::from_secs(self.0.later.load(Ordering::SeqCst) as u64)
+    }
+}
