@@ -66,13 +66,10 @@ pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -
     let known = checkpoint.queues_complete.and(checkpoint.last_record);
     let from = |offset: i64| {
         let mut last = None;
-        let end = walk(log, offset, verify, |record| {
+        let Ok(end) = walk(log, offset, verify, |record| {
             last = Some(record.physical_offset());
             Ok::<(), Infallible>(())
         });
-        let end = match end {
-            Ok(end) => end,
-        };
         LogEnd { last, end }
     };
     if let Some(found) = known.map(from).filter(|found| found.last.is_some()) {
