@@ -70,6 +70,7 @@ const ROUNDS_BY_HAND: usize = 20;
 pub(crate) fn look(inner: &Inner, now: SystemTime) -> Result<usize, StoreError> {
     let config = &inner.config;
     inner.queues.close_idle_files();
+    inner.log.release_removed();
     let used = examine_disks(inner)?;
     inner.health.set_disk_full(used > config.disk_space_warning_level_ratio as f64);
     let by_force =

@@ -179,7 +179,7 @@ fn new_segments_keep_away_from_full_disks_as_long_as_there_is_another() {
     let mut bodies = Vec::new();
     let settings = StoreConfig { clean_file_forcibly_enable: false, ..several(root) };
     let store = Store::open_by_hand(Arc::new(Filled { full: full.clone() }), settings).unwrap();
-    let look = || store.remove_expired(SystemTime::now()).unwrap();
+    let look = || store.make_room().unwrap();
     look();
     fill(&store, 4, &mut bodies);
     let placed = || ["a", "b", "c"].map(|name| segments(&root.join(name)));
