@@ -67,14 +67,19 @@ pub struct Observed {
     pub client: (Usage, Usage),
 }
 
-/// Does all work to its end, each on a thread of its own; the measured interval begins after
-/// `warm_up`.
+/// A measured interval that begins so long after the load.
+pub fn after(warm_up: Duration) -> impl FnOnce(Instant) {
+    move |begin| thread::sleep(warm_up.saturating_sub(begin.elapsed()))
+}
+
+/// Does all work to its end, each on a thread of its own; the measured interval begins when
+/// `interval` returns, which is told when the load began.
 ///
 /// # Errors
 /// When the system refuses threads or epolls, or the server's figures.
 pub fn run<W: Work>(
     workers: Vec<Worker<W>>,
-    warm_up: Duration,
+    interval: impl FnOnce(Instant),
     server: Option<i32>,
     bar: &ProgressBar,
 ) -> io::Result<(Vec<W>, Observed)> {
@@ -89,7 +94,7 @@ pub fn run<W: Work>(
                 thread::Builder::new().name("ferromq-bench".into()).spawn_scoped(scope, run)?,
             );
         }
-        thread::sleep(warm_up.saturating_sub(begin.elapsed()));
+        interval(begin);
         let (client, server) = (Usage::own(), look()?);
         let mut done = Vec::new();
         for thread in threads {

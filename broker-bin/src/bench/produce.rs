@@ -69,7 +69,8 @@ pub fn send(
     let frames = Frames::new(brokers, topics, common.queues, load);
     let workers = senders(brokers, frames, load, usize::from(common.threads), false)?;
     let bar = progress(load.count, "messages sent");
-    let (senders, observed) = engine::run(workers, load.warm_up(), common.server_pid, &bar)?;
+    let begin = engine::after(load.warm_up());
+    let (senders, observed) = engine::run(workers, begin, common.server_pid, &bar)?;
     bar.finish_and_clear();
     Ok(Run::new(&total(&senders), &observed, load.warm_up(), common))
 }

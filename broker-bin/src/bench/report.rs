@@ -74,6 +74,23 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Takes over the failures of a run that belongs to this one.
+    pub fn also_failed(&mut self, other: &Run) {
+        self.failed += other.failed;
+        for (reason, count) in &other.failures {
+            *self.failures.entry(reason.clone()).or_default() += count;
+        }
+    }
+
+    /// Adds how many bytes of the server's memory a connection takes.
+    pub fn per_connection(&mut self, bytes: f64) {
+        if let Some(server) = &mut self.server {
+            server.rss_bytes_per_connection = Some(bytes);
+        }
+    }
+}
+
 /// What is told at the end.
 #[derive(Serialize)]
 pub struct Report {

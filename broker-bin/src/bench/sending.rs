@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How long answers are waited for when nothing else is to be done, in ns.
 pub const PATIENCE: u64 = 10_000_000_000;
 
+/// Messages that all threads have sent.
+pub type Sent = AtomicU64;
+
 /// When messages are due.
 #[derive(Clone, Copy)]
 enum Pace {
@@ -129,13 +132,15 @@ pub struct Sender {
     on_their_way: usize,
     started: bool,
     born_at_start: i64,
+    /// Numbers of stamps begin with it.
+    first_number: u64,
     sent: u64,
     /// What came of it.
     pub tally: Tally,
     /// By frame.
     offsets: Vec<Offsets>,
-    /// Acknowledged messages of the interval, for those who must receive them.
-    acknowledged: Arc<AtomicU64>,
+    /// Acknowledged messages, for those who must receive them.
+    acknowledged: Arc<Sent>,
 }
 
 /// Workers that put a load on the brokers; connections are shared out over brokers and threads.
@@ -214,14 +219,15 @@ impl Sender {
             on_their_way: 0,
             started: false,
             born_at_start: 0,
+            first_number: (thread as u64) << 40,
             sent: 0,
             tally: Tally::default(),
             acknowledged: Arc::default(),
         }
     }
 
-    /// Where acknowledged messages of the measured interval are counted.
-    pub fn acknowledged(&mut self, count: Arc<AtomicU64>) {
+    /// Has acknowledged messages counted there too, those of the warm-up included.
+    pub fn tell(&mut self, count: Arc<Sent>) {
         self.acknowledged = count;
     }
 
@@ -239,7 +245,7 @@ impl Sender {
         *place = Place { turn: place.turn.wrapping_add(1), taken: true, at, frame: frame as u32 };
         let born = self.born_at_start + (now / 1_000_000) as i64;
         let number = opaque(index, place.turn);
-        let stamp = self.stamp.then_some((at, self.sent));
+        let stamp = self.stamp.then_some((at, self.first_number + self.sent));
         self.frames.all[frame].write(out, number, born, &mut self.keys, stamp);
         self.on_their_way += 1;
         self.sent += self.batch;
@@ -334,10 +340,10 @@ impl Sender {
             self.tally.bytes += self.batch * self.size;
             self.tally.requests += 1;
             self.tally.latencies.record(now - at);
-            self.acknowledged.fetch_add(self.batch, Ordering::Relaxed);
         } else {
             self.tally.warm_up_messages += self.batch;
         }
+        self.acknowledged.fetch_add(self.batch, Ordering::AcqRel);
         Some(())
     }
 }

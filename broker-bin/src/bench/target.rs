@@ -2,9 +2,12 @@
 
 use super::options::Common;
 use crate::exit::{FAILURE, Failure};
-use ferromq_client::{Admin, ClientConfig};
+use ferromq_client::{Admin, ClientConfig, Error};
 use ferromq_protocol::body::TopicConfig;
+use ferromq_protocol::code::response;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::Range;
 
 /// A master broker.
 #[derive(Clone, Debug)]
@@ -76,6 +79,41 @@ fn resolve(address: &str) -> Result<SocketAddr, Failure> {
     };
     let mut found = address.to_socket_addrs().map_err(|error| wrong(&error.to_string()))?;
     found.next().ok_or_else(|| wrong("it has none"))
+}
+
+/// A queue on a broker, and the offsets of its messages.
+pub struct Extent {
+    /// The broker's index.
+    pub broker: usize,
+    /// The queue's number.
+    pub queue: i32,
+    /// From the first message to after the last.
+    pub offsets: Range<i64>,
+}
+
+/// The queues of the topic that are loaded. One that its broker does not know yet is empty.
+pub async fn extents(common: &Common, brokers: &[Broker]) -> Result<Vec<Extent>, Failure> {
+    with_admin(common, async |admin| {
+        let mut extents = Vec::new();
+        for (broker, Broker { address, .. }) in brokers.iter().enumerate() {
+            let stats = match admin.topic_stats_of(&address.to_string(), &common.topic).await {
+                Ok(stats) => stats.offset_table.0,
+                Err(Error::Refused { code: response::TOPIC_NOT_EXIST, .. }) => BTreeMap::new(),
+                Err(error) => return Err(error.into()),
+            };
+            let known: BTreeMap<i32, Range<i64>> = stats
+                .into_iter()
+                .map(|(queue, extent)| (queue.queue_id, extent.min_offset..extent.max_offset))
+                .collect();
+            extents.extend((0..common.queues).map(|queue| Extent {
+                broker,
+                queue,
+                offsets: known.get(&queue).cloned().unwrap_or(0..0),
+            }));
+        }
+        Ok(extents)
+    })
+    .await
 }
 
 /// The names of `count` topics.

@@ -96,6 +96,9 @@ pub struct ServerUsage {
     pub rss_bytes: u64,
     /// Resident bytes without files and page cache, at the end.
     pub rss_anon_bytes: u64,
+    /// By how much that has grown per connection, where connections are what is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rss_bytes_per_connection: Option<f64>,
     /// The most resident bytes of the process so far.
     pub peak_rss_bytes: u64,
     /// Bytes written to disk.
@@ -116,6 +119,7 @@ impl ServerUsage {
             cpu_seconds_per_million: (messages > 0).then_some(per_million),
             rss_bytes: after.rss,
             rss_anon_bytes: after.rss_anon,
+            rss_bytes_per_connection: None,
             peak_rss_bytes: after.peak_rss,
             written_bytes: after.written.saturating_sub(before.written),
             threads: after.threads,

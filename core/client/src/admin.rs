@@ -9,8 +9,8 @@ use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{
     ClusterInfo, ConsumeStats, ConsumerConnection, KvTable, ResetOffsetBody,
-    SubscriptionGroupConfig, SubscriptionGroupTable, TopicConfig, TopicConfigTable, TopicList,
-    TopicRouteData, TopicStatsTable,
+    SubscriptionGroupConfig, SubscriptionGroupTable, TopicConfig, TopicConfigList,
+    TopicConfigTable, TopicList, TopicRouteData, TopicStatsTable,
 };
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
@@ -25,6 +25,8 @@ use std::time::Duration;
 
 /// How long administration waits for a server.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long for a request about many topics.
+const LIST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks name servers and brokers as an administrator does; cheap to clone.
 #[derive(Clone)]
@@ -135,21 +137,49 @@ impl Admin {
     pub async fn create_topic(&self, topic: &TopicConfig) -> Result<(), Error> {
         names::check_topic(&topic.topic_name)?;
         for address in self.masters().await? {
-            let header = CreateTopicRequest {
-                topic: &topic.topic_name,
-                default_topic: Some(names::DEFAULT_TOPIC),
-                read_queue_nums: topic.read_queue_nums,
-                write_queue_nums: topic.write_queue_nums,
-                perm: topic.perm,
-                topic_filter_type: Some(&topic.topic_filter_type),
-                topic_sys_flag: Some(topic.topic_sys_flag),
-                order: topic.order,
-                attributes: None,
-            };
-            self.broker(&address, Command::request_with(code::UPDATE_AND_CREATE_TOPIC, &header))
-                .await?;
+            self.create_topic_on(&address, topic).await?;
         }
         Ok(())
+    }
+
+    /// Creates many topics on every master broker, or changes them: in one request if the broker
+    /// can (5.3 and later), otherwise one after the other.
+    ///
+    /// # Errors
+    /// The first broker's that refuses; others may have done it, and it may have done a part.
+    pub async fn create_topics(&self, topics: &[TopicConfig]) -> Result<(), Error> {
+        topics.iter().try_for_each(|topic| names::check_topic(&topic.topic_name))?;
+        let list = TopicConfigList { topic_config_list: topics.to_vec() };
+        let body = Bytes::from(fastjson::to_vec(&list));
+        for address in self.masters().await? {
+            let request =
+                Command::request(code::UPDATE_AND_CREATE_TOPIC_LIST).with_body(body.clone());
+            let answer = self.instance.invoke(&address, request, LIST_TIMEOUT).await?;
+            if answer.code != response::REQUEST_CODE_NOT_SUPPORTED {
+                check("UPDATE_AND_CREATE_TOPIC_LIST", &address, answer)?;
+                continue;
+            }
+            for topic in topics {
+                self.create_topic_on(&address, topic).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_topic_on(&self, address: &str, topic: &TopicConfig) -> Result<(), Error> {
+        let header = CreateTopicRequest {
+            topic: &topic.topic_name,
+            default_topic: Some(names::DEFAULT_TOPIC),
+            read_queue_nums: topic.read_queue_nums,
+            write_queue_nums: topic.write_queue_nums,
+            perm: topic.perm,
+            topic_filter_type: Some(&topic.topic_filter_type),
+            topic_sys_flag: Some(topic.topic_sys_flag),
+            order: topic.order,
+            attributes: None,
+        };
+        let request = Command::request_with(code::UPDATE_AND_CREATE_TOPIC, &header);
+        self.broker(address, request).await.map(drop)
     }
 
     /// Deletes a topic from every broker and every name server.
@@ -185,15 +215,25 @@ impl Admin {
     pub async fn topic_stats(&self, topic: &str) -> Result<TopicStatsTable, Error> {
         let mut all = TopicStatsTable::default();
         for (_, address) in self.masters_of(topic).await? {
-            let request = Command::request_with(
-                code::GET_TOPIC_STATS_INFO,
-                &TopicRequest { topic, lo: None },
-            );
-            let stats: TopicStatsTable = self.broker_body(&address, request).await?;
+            let stats = self.topic_stats_of(&address, topic).await?;
             all.offset_table.0.extend(stats.offset_table.0);
             all.topic_put_tps += stats.topic_put_tps;
         }
         Ok(all)
+    }
+
+    /// The extent of each queue that a topic has on one broker.
+    ///
+    /// # Errors
+    /// As requests to brokers.
+    pub async fn topic_stats_of(
+        &self,
+        address: &str,
+        topic: &str,
+    ) -> Result<TopicStatsTable, Error> {
+        let request =
+            Command::request_with(code::GET_TOPIC_STATS_INFO, &TopicRequest { topic, lo: None });
+        self.broker_body(address, request).await
     }
 
     /// Every consumer group, by name.
@@ -324,9 +364,7 @@ impl Admin {
         broker: &str,
         address: &str,
     ) -> Result<BTreeMap<MessageQueue, i64>, Error> {
-        let request =
-            Command::request_with(code::GET_TOPIC_STATS_INFO, &TopicRequest { topic, lo: None });
-        let stats: TopicStatsTable = self.broker_body(address, request).await?;
+        let stats = self.topic_stats_of(address, topic).await?;
         let mut offsets = BTreeMap::new();
         for (queue, extent) in
             stats.offset_table.0.into_iter().filter(|(q, _)| q.broker_name == broker)
