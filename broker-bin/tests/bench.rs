@@ -180,6 +180,120 @@ fn the_echo_server_takes_sends_without_a_name_server() {
     }
 }
 
+#[test]
+fn a_backlog_is_read_once_or_as_often_as_asked_for() {
+    let server = Server::start();
+    let arguments = "--topic E --produce 2000 --size 100 --connections 3";
+    let report = success(&server.bench("consume", arguments));
+    // Whole batches of 32.
+    assert_eq!((&report["backlog"], &report["messages"]), (&2016.into(), &2016.into()));
+    assert!(report["bytes"].as_u64().unwrap() > 2016 * 191, "{report}");
+    assert!(report["requests"].as_u64().unwrap() >= 2016 / 32, "{report}");
+    check_run(&report);
+    assert_eq!(server.stored("E"), 2016);
+
+    let arguments = "--topic E --count 5000 --threads 2 --pull-batch 8";
+    let report = success(&server.bench("consume", arguments));
+    let read = report["messages"].as_u64().unwrap();
+    assert!((5000..5000 + 2 * 8 * 4).contains(&read), "{read}");
+
+    let empty = server.bench("consume", "--topic Empty");
+    assert_eq!(empty.status.code(), Some(3), "{}", errors(&empty));
+}
+
+#[test]
+fn every_message_is_received_once_after_it_was_sent() {
+    let server = Server::start();
+    // What is there before is none of the run's.
+    success(&server.bench("produce", "--topic F --count 10 --warm-up 0"));
+    let arguments = "--topic F --rate 2000 --duration 0.3 --warm-up 0.1 --threads 2 --consumers 3";
+    let report = success(&server.bench("e2e", arguments));
+    assert_eq!((&report["messages"], &report["sent"]), (&600.into(), &600.into()));
+    assert_eq!((&report["warm_up_messages"], &report["duplicates"]), (&200.into(), &0.into()));
+    check_latency(&report["latency_us"], 600);
+    check_latency(&report["send_latency_us"], 600);
+    assert_eq!(report["bytes"], 600 * 128);
+    assert_eq!(server.stored("F"), 810);
+}
+
+#[test]
+fn syncs_are_measured_beside_the_disk() {
+    let server = Server::start();
+    let data = server.folder.path().to_str().unwrap();
+    let arguments = format!("--topic G --count 100 --warm-up 0 --window 8 --data-dir {data}");
+    let report = success(&server.bench("fsync", &arguments));
+    check_run(&report);
+    check_run(&report["one_in_flight"]);
+    assert_eq!(
+        (&report["messages"], &report["one_in_flight"]["messages"]),
+        (&100.into(), &100.into())
+    );
+    assert_eq!(server.stored("G"), 200);
+    let disk = &report["fdatasync"];
+    assert!(disk["per_second"].as_f64().unwrap() > 0.0, "{disk}");
+    let shared =
+        report["messages_per_second"].as_f64().unwrap() / disk["per_second"].as_f64().unwrap();
+    assert!((report["messages_per_sync"].as_f64().unwrap() / shared - 1.0).abs() < 1e-6);
+    // Nothing of the measurement stays.
+    let left = std::fs::read_dir(data).unwrap().filter_map(Result::ok);
+    assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")));
+}
+
+#[test]
+fn topics_are_created_and_some_are_loaded() {
+    let server = Server::start();
+    let arguments = "--topic H --topics 30 --loaded 3 --queues 2 --count 60 --warm-up 0";
+    let report = success(&server.bench("topics", arguments));
+    check_run(&report);
+    check_run(&report["one_topic"]);
+    assert_eq!(report["created"]["topics"], 30);
+    assert!(report["created"]["topics_per_second"].as_f64().unwrap() > 0.0);
+    assert!(report["ratio"].as_f64().unwrap() > 0.0);
+    assert_eq!(server.stored("H"), 60);
+    let loaded = ["H-0", "H-10", "H-20"].map(|topic| server.stored(topic));
+    assert_eq!(loaded.iter().sum::<u64>(), 60);
+    assert!(loaded.iter().all(|count| *count > 0), "{loaded:?}");
+    let names = server.running.address("namesrv");
+    let arguments = ["topic", "list", "-n", names.as_str(), "--json"];
+    let told = ferromq(server.folder.path(), &arguments).output().unwrap();
+    let listed = String::from_utf8(told.stdout).unwrap();
+    assert_eq!(listed.lines().filter(|line| line.contains("H-")).count(), 30, "{listed}");
+}
+
+#[test]
+fn idle_consumers_are_held() {
+    let server = Server::start();
+    let pid = server.running.id();
+    let arguments = format!(
+        "--topic I --connections 60 --groups 5 --hold 0.5 --poll-timeout 0.2 --threads 2          --server-pid {pid}"
+    );
+    let report = success(&server.bench("connections", &arguments));
+    assert_eq!((&report["opened"], &report["held"]), (&60.into(), &60.into()));
+    assert!(report["seconds"].as_f64().unwrap() >= 0.5, "{report}");
+    assert!(report["pulls"].as_u64().unwrap() > 0, "{report}");
+    assert!(report["server"]["rss_bytes_per_connection"].is_f64(), "{report}");
+    assert_eq!(report["messages"], 0);
+}
+
+#[test]
+fn what_cannot_be_loaded_is_one_sentence() {
+    let folder = tempdir().unwrap();
+    for (kind, arguments, sentence) in [
+        ("produce", "--broker 127.0.0.1:1", "127.0.0.1:1: "),
+        ("produce", "--broker nowhere", "is no address of a broker"),
+        ("produce", "--broker 127.0.0.1:1 --batch 4096 --size 4096", "exceeds the 4 MiB"),
+        ("topics", "--broker 127.0.0.1:1", "--namesrv"),
+        ("topics", "--topics 1 --loaded 2", "must not exceed"),
+        ("e2e", "--broker 127.0.0.1:1 --size 8", "--size 16"),
+    ] {
+        let output = bench(&folder, kind, arguments);
+        assert_eq!(output.status.code(), Some(1), "{kind} {arguments}");
+        assert!(output.stdout.is_empty());
+        let told = errors(&output);
+        assert!(told.lines().count() == 1 && told.contains(sentence), "{told}");
+    }
+}
+
 /// A server whose answers are `answers` in turn; after the last it closes the connection.
 fn scripted(answers: &'static [&'static str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
