@@ -9,24 +9,24 @@ const messages = Number(process.env.MESSAGES ?? 200_000);
 const body = Buffer.alloc(128, 'x');
 const server = process.argv[2] === undefined ? await Server.start({ mappedFileSizeCommitLog: 1 << 30 }) : undefined;
 const namesrvAddr = process.argv[2] ?? server.address;
-const topic = 'Bench';
+const topic = 'BenchNode';
 
 const report = (what, count, start) => {
   const seconds = (performance.now() - start) / 1000;
   console.log(JSON.stringify({
-    what, messages: count, perSecond: Math.round(count / seconds), rssMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
-    server: server === undefined ? namesrvAddr : 'embedded', version, node: process.version, cpus: cpus().length,
+    language: 'node', what, messages: count, perSecond: Math.round(count / seconds), rssMiB: Math.round(process.memoryUsage.rss() / 2 ** 20),
+    server: server === undefined ? namesrvAddr : 'embedded', version, runtime: process.version, cpus: cpus().length,
   }));
 };
 
 const producer = await Producer.start({ namesrvAddr });
 let sent = 0;
-for (let warm = 0; warm < 100; warm++, sent++) await producer.send({ topic, body });
+for (let warm = 0; warm < 1000; warm++, sent++) await producer.send({ topic, body });
 
-const alone = Math.min(messages, 10_000);
+const alone = Math.min(messages, 20_000);
 let start = performance.now();
 for (let n = 0; n < alone; n++, sent++) await producer.send({ topic, body });
-report('send, one after the other', alone, start);
+report('one after the other', alone, start);
 
 /** Runs `work` so often, `width` at a time. */
 async function sideBySide(times, width, work) {
@@ -38,13 +38,13 @@ async function sideBySide(times, width, work) {
 start = performance.now();
 await sideBySide(messages, 512, () => producer.send({ topic, body }));
 sent += messages;
-report('send, 512 at a time', messages, start);
+report('512 at a time', messages, start);
 
 const batch = Array.from({ length: 100 }, () => ({ topic, body }));
 start = performance.now();
-await sideBySide(messages / 100, 16, () => producer.sendBatch(batch));
+await sideBySide(messages / 100, 1, () => producer.sendBatch(batch));
 sent += 100 * Math.ceil(messages / 100);
-report('batches of 100, 16 at a time', messages, start);
+report('batches of 100', messages, start);
 
 const group = { namesrvAddr, consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET', keepAlive: true, pullBatchSize: 1024, pullThresholdForQueue: 20_000,
   consumeConcurrentlyMaxSpan: 60_000 };
@@ -57,7 +57,7 @@ for await (const got of consumer.batches({ max: 1024 })) {
   got.ack();
   if (received >= sent) break;
 }
-report('receive as a member of a group', received, start);
+report('received', received, start);
 
 const pull = await PullConsumer.start({ ...group, consumerGroup: `bench-pull-${process.pid}` });
 await pull.assign(await pull.topicQueues(topic));
@@ -68,7 +68,7 @@ for (received = 0; received < sent; ) {
     received += 1;
   }
 }
-report('receive by pulling', received, start);
+report('pulled', received, start);
 await pull.close();
 await producer.close();
 await server?.close();

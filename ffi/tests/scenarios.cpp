@@ -178,7 +178,8 @@ private:
             config.set("consumeFromWhere", "CONSUME_FROM_FIRST_OFFSET");
         }
         for (const auto &[key, value] : step.options) {
-            if (key.compare(0, 4, "set.") == 0) config.set(key.substr(4), value);
+            if (key.compare(0, 4, "set.") != 0) continue;
+            config.set(key.substr(4), value == "folder" ? addresses_["folder"] : value);
         }
         return config;
     }
@@ -186,7 +187,7 @@ private:
     void act(const Step &step) {
         const std::string &verb = step.verb;
         const std::string &name = step.name;
-        if (verb == "cluster" || verb == "deaf" || verb == "dead") {
+        if (verb == "cluster" || verb == "deaf" || verb == "dead" || verb == "folder") {
             addresses_[verb] = cluster_.obey(step.line);
         } else if (verb == "topic" || verb == "stop" || verb == "start") {
             cluster_.obey(step.line);

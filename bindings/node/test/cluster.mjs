@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline';
 
 const program = process.env.FERROMQ_SCENARIO_CLUSTER
   ?? new URL('../../../target/debug/scenario-cluster', import.meta.url).pathname;
+/** Apache's name server instead of our own servers. */
+export const apache = process.env.FERROMQ_APACHE;
 
 export class Cluster {
   #child;
@@ -11,7 +13,7 @@ export class Cluster {
 
   static async start() {
     const cluster = new Cluster();
-    cluster.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    cluster.#child = spawn(program, apache === undefined ? [] : [apache], { stdio: ['pipe', 'pipe', 'inherit'] });
     cluster.#lines = createInterface({ input: cluster.#child.stdout })[Symbol.asyncIterator]();
     await new Promise((resolve, reject) => cluster.#child.on('spawn', resolve).on('error', reject));
     return cluster;

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Consumer, FerroMQError, Producer, PullConsumer } from 'ferromq';
-import { Cluster } from './cluster.mjs';
+import { apache, Cluster } from './cluster.mjs';
 
 const folder = new URL('../../../core/testkit/scenarios/', import.meta.url);
 const PATIENCE = 30_000;
@@ -74,7 +74,7 @@ class Stage {
       pollNameServerInterval: 200,
       heartbeatBrokerInterval: 500,
       persistConsumerOffsetInterval: 100,
-      ...Object.fromEntries(own.map(([key, value]) => [key.slice(4), value])),
+      ...Object.fromEntries(own.map(([key, value]) => [key.slice(4), value === 'folder' ? this.addresses.folder : value])),
     };
   }
 
@@ -84,7 +84,7 @@ class Stage {
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET', consumerGroup: options.group, keepAlive: true, ...this.settings(step),
     });
     switch (verb) {
-      case 'cluster': case 'deaf': case 'dead':
+      case 'cluster': case 'deaf': case 'dead': case 'folder':
         this.addresses[verb] = await this.cluster.obey(line);
         break;
       case 'topic': case 'stop': case 'start':
@@ -221,12 +221,15 @@ class Stage {
   }
 }
 
-for (const file of readdirSync(folder).filter((file) => file.endsWith('.scenario')).sort()) {
+const scenarios = readdirSync(folder).filter((file) => file.endsWith('.scenario')).sort();
+for (const file of scenarios) {
+  const lines = readFileSync(new URL(file, folder), 'utf8').split('\n');
+  if (apache !== undefined && !lines.includes('also apache')) continue;
   test(`scenario ${file.slice(0, -'.scenario'.length)}`, { concurrency: true }, async () => {
     const stage = new Stage(await Cluster.start());
     let number = 0;
     try {
-      for (const line of readFileSync(new URL(file, folder), 'utf8').split('\n')) {
+      for (const line of lines) {
         number += 1;
         if (line === '' || line.startsWith('#') || line === 'also apache') continue;
         await stage.step(parse(line)).catch((error) => {

@@ -8,12 +8,14 @@ from pathlib import Path
 
 ROOT = Path(os.environ["FERROMQ_ROOT"])
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+# Apache's name server instead of our own servers.
+APACHE = os.environ.get("FERROMQ_APACHE")
 SCENARIOS = ROOT / "core" / "testkit" / "scenarios"
 
 
 class Cluster:
     def __init__(self) -> None:
-        program = [str(TARGET / "debug" / "scenario-cluster")]
+        program = [str(TARGET / "debug" / "scenario-cluster"), *([APACHE] if APACHE else [])]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True)
 

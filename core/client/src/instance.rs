@@ -1,8 +1,8 @@
 //! What producers and consumers of a process share: connections, routes, heartbeats.
 //!
-//! Clients with the same name servers and instance name share an [`Instance`], unless two consumers
-//! of one group meet: brokers tell members of a group apart by their connections, so the second gets
-//! an instance of its own.
+//! Clients of a runtime with the same name servers and instance name share an [`Instance`], unless
+//! two consumers of one group meet: brokers tell members of a group apart by their connections, so
+//! the second gets an instance of its own.
 
 mod from_broker;
 
@@ -25,6 +25,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::{self, Handle};
 use tokio::task::JoinHandle;
 
 /// A consumer as its instance sees it.
@@ -108,7 +109,8 @@ pub(crate) struct Instance {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-type Registry = HashMap<(String, String), Vec<Weak<Instance>>>;
+/// By the runtime too: connections end with the runtime that they were made on.
+type Registry = HashMap<(runtime::Id, String, String), Vec<Weak<Instance>>>;
 
 fn registry() -> &'static Mutex<Registry> {
     static REGISTRY: OnceLock<Mutex<Registry>> = OnceLock::new();
@@ -119,10 +121,14 @@ impl Instance {
     /// An instance that has no consumer of `group` yet: a shared one, or a new one.
     pub(crate) fn join(config: &ClientConfig, consumer_group: Option<&str>) -> Result<Seat, Error> {
         let group = consumer_group.unwrap_or_default().to_string();
-        let key = (config.namesrv_addr.clone(), config.instance_name.clone());
+        let runtime = Handle::current().id();
+        let key = (runtime, config.namesrv_addr.clone(), config.instance_name.clone());
         let mut registry = registry().lock();
+        registry.retain(|_, instances| {
+            instances.retain(|instance| instance.strong_count() > 0);
+            !instances.is_empty()
+        });
         let instances = registry.entry(key).or_default();
-        instances.retain(|instance| instance.strong_count() > 0);
         // One without clients has stopped, or is about to.
         let take_seat = |instance: &Arc<Instance>| {
             let mut members = instance.members.lock();

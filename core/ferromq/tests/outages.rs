@@ -36,6 +36,38 @@ async fn broker(folder: &Path, name_server: &str, port: u16) -> Broker {
     Broker::start(config, store).await.unwrap()
 }
 
+/// As the tests of an application do that each have a runtime and share a server.
+#[test]
+fn clients_of_one_runtime_survive_the_end_of_another() {
+    let servers = tokio::runtime::Runtime::new().unwrap();
+    let server = servers.block_on(Server::start()).unwrap();
+    let client = quick(server.client());
+    let [first, second] = [(); 2].map(|()| tokio::runtime::Runtime::new().unwrap());
+    let start = |runtime: &tokio::runtime::Runtime| {
+        runtime.block_on(async {
+            create_topic(&client, "T", 1).await;
+            let producer = producer(&client).await;
+            producer.send(Message::new("T", "x")).await.unwrap();
+            producer
+        })
+    };
+    let (_gone, left) = (start(&first), start(&second));
+    drop(first);
+    second.block_on(async {
+        let other = ClientConfig { instance_name: "other".into(), ..client.clone() };
+        create_topic(&other, "T", 3).await;
+        // Routes are refreshed by a task of the runtime: one that ended would never do it.
+        let refreshed = async {
+            while left.queues("T").await.unwrap().len() < 3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), refreshed).await.unwrap();
+        left.send(Message::new("T", "y")).await.unwrap();
+    });
+    servers.block_on(server.close());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_when_a_broker_restarts_under_load() {
     let folder = tempfile::tempdir().unwrap();

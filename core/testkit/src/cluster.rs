@@ -113,6 +113,7 @@ impl Cluster {
                 let listener = TcpListener::bind("127.0.0.1:0").await?;
                 return Ok(listener.local_addr()?.to_string());
             }
+            ["folder"] => return Ok(self.place("clients")?.display().to_string()),
             _ => return Err("a line that nobody knows".into()),
         }
         Ok(String::new())

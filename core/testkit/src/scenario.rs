@@ -37,6 +37,7 @@ pub async fn run(text: &str, name_servers: Option<&str>) -> Result<(), Failure> 
         name_servers: String::new(),
         deaf: String::new(),
         dead: String::new(),
+        folder: String::new(),
         producers: HashMap::new(),
         consumers: HashMap::new(),
         sent: Instant::now(),
@@ -123,9 +124,15 @@ impl<'a> Step<'a> {
     }
 
     /// Applies the settings of the step, each to the table that has it.
-    fn set<T: ConfigTable>(&self, client: &mut ClientConfig, own: &mut T) -> Result<(), Failure> {
+    fn set<T: ConfigTable>(
+        &self,
+        folder: &str,
+        client: &mut ClientConfig,
+        own: &mut T,
+    ) -> Result<(), Failure> {
         for (key, value) in &self.options {
             let Some(key) = key.strip_prefix("set.") else { continue };
+            let value = if *value == "folder" { folder } else { value };
             match T::settings().iter().any(|setting| setting.key == key) {
                 true => own.set(key, value)?,
                 false => client.set(key, value)?,
@@ -145,6 +152,7 @@ struct Stage {
     name_servers: String,
     deaf: String,
     dead: String,
+    folder: String,
     producers: HashMap<String, (Producer, Vec<SendReceipt>)>,
     consumers: HashMap<String, Receiver>,
     /// When a message was last sent.
@@ -179,6 +187,7 @@ impl Stage {
             "cluster" => self.name_servers = self.cluster.obey(line).await?,
             "deaf" => self.deaf = self.cluster.obey(line).await?,
             "dead" => self.dead = self.cluster.obey(line).await?,
+            "folder" => self.folder = self.cluster.obey(line).await?,
             "topic" | "stop" | "start" => drop(self.cluster.obey(line).await?),
             "producer" => self.producer(step).await?,
             "consumer" | "pull" => self.consumer(step).await?,
@@ -232,7 +241,7 @@ impl Stage {
 
     async fn producer(&mut self, step: &Step<'_>) -> Result<(), Failure> {
         let (mut client, mut config) = (self.client(step), ProducerConfig::default());
-        step.set(&mut client, &mut config)?;
+        step.set(&self.folder, &mut client, &mut config)?;
         let producer = Producer::start(client, config).await?;
         self.producers.insert(step.name().to_string(), (producer, Vec::new()));
         Ok(())
@@ -245,7 +254,7 @@ impl Stage {
             ..ConsumerConfig::default()
         };
         let (mut client, topic) = (self.client(step), step.text("topic"));
-        step.set(&mut client, &mut config)?;
+        step.set(&self.folder, &mut client, &mut config)?;
         let receiver = if step.verb == "pull" {
             let consumer = PullConsumer::start(client, config).await?;
             let queues = consumer.topic_queues(topic).await?;
