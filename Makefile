@@ -1,9 +1,9 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench fuzz interop docs npm wheel dist simulate
+.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs npm wheel dist simulate
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Watch messages go from a producer to a consumer through a broker of our own
 	@scripts/demo.sh
@@ -15,8 +15,14 @@ lint: ## Check format and lints, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-bench: ## Measure the codec and the store's append path on this machine
+bench: bench-languages ## Measure the codec and the store's append path on this machine
 	cargo bench -p ferromq-protocol -p ferromq-store
+
+bench-languages: ## Measure Rust, Python and Node through one server; part of bench
+	@bench/languages.sh
+
+bench-memory: ## Send and receive 10 million messages with Python and Node; fails when memory grows
+	@bench/languages.sh memory
 
 npm: ## Pack the npm package for this machine, and try it in an empty project
 	@scripts/npm.sh

@@ -5,7 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 update=${1:-}
 
-cargo build --quiet --package ferromq-testkit --bins
+target=${CARGO_TARGET_DIR:-$PWD/target}
+
+cargo build --quiet --package ferromq-testkit --package ferromq-interop --bins
 cd bindings/node
 npm ci --silent --no-audit --no-fund --ignore-scripts
 if grep -q '"resolved"' package-lock.json; then
@@ -36,6 +38,9 @@ npm run --silent reference
 
 echo "== tests"
 node --test test/*.test.mjs
+
+echo "== scenarios against Apache's servers"
+"$target/debug/with-apache" node --test test/scenarios.test.mjs
 
 echo "== examples"
 cd ../../examples/node

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}
 
-cargo build --quiet --package ferromq-server --package ferromq-testkit --bins
+cargo build --quiet --package ferromq-server --package ferromq-testkit --package ferromq-interop --bins
 environment=$target/python/environment
 python3 -m venv "$environment"
 export PATH=$environment/bin:$PATH VIRTUAL_ENV=$environment
@@ -35,11 +35,15 @@ mypy tests examples
 # It is a program for Node.
 if command -v node > /dev/null; then
     pyright --pythonpath "$environment/bin/python" examples
+    pyright --pythonpath "$environment/bin/python" --ignoreexternal --verifytypes ferromq
 fi
 
 echo "== tests"
 export FERROMQ_ROOT=$root
 pytest -n 6 tests
+
+echo "== scenarios against Apache's servers"
+"$target/debug/with-apache" pytest -n 4 tests/test_scenarios.py
 
 echo "== program"
 python -m ferromq --version

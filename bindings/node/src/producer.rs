@@ -134,9 +134,8 @@ impl NativeProducer {
         let (producer, limits) = (self.producer.clone(), Limits::new(timeout_ms, abort));
         let Some(route) = route else {
             return self.port.promise(&env, true, "a send", limits, async move {
-                // In the background, so that `close` waits for it; when it is aborted, it may
-                // have been sent all the same.
-                Ok(producer.send_in_background(message).await?.await?)
+                // When it is aborted, it may have been sent all the same.
+                Ok(producer.send_bounded(message).await?)
             });
         };
         let gate = self.on_their_way.clone();

@@ -38,11 +38,9 @@ impl NativeConsumer {
         let consumer = self.consumer.clone();
         let polled = async move { Ok(consumer.poll(max, seconds(timeout)).await?) };
         Operation::new(polled, |py, deliveries| {
-            let list = PyList::empty(py);
-            for delivery in deliveries {
-                list.append(Py::new(py, Delivery::new(delivery))?)?;
-            }
-            Ok(list.into_any().unbind())
+            let deliveries = deliveries.into_iter().map(Delivery::new);
+            let all: Vec<_> = deliveries.map(|one| Py::new(py, one)).collect::<PyResult<_>>()?;
+            Ok(PyList::new(py, all)?.into_any().unbind())
         })
     }
 

@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
 use std::sync::Arc;
 
@@ -103,8 +104,17 @@ impl SendReceipt {
 }
 
 /// A message as it was stored.
+///
+/// Its body is copied when it is first asked for, and kept: the stable interface of Python has no
+/// buffers over memory of others before 3.11, and one wheel is to do for all.
 #[pyclass(frozen, subclass, module = "ferromq")]
-pub struct ReceivedMessage(pub(crate) Arc<ferromq::ReceivedMessage>);
+pub struct ReceivedMessage(Arc<ferromq::ReceivedMessage>, PyOnceLock<Py<PyBytes>>);
+
+impl ReceivedMessage {
+    pub(crate) fn new(message: Arc<ferromq::ReceivedMessage>) -> Self {
+        ReceivedMessage(message, PyOnceLock::new())
+    }
+}
 
 #[pymethods]
 impl ReceivedMessage {
@@ -114,8 +124,9 @@ impl ReceivedMessage {
     }
 
     #[getter]
-    fn body<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.0.body)
+    fn body(&self, py: Python<'_>) -> Py<PyBytes> {
+        let made = || PyBytes::new(py, &self.0.body).unbind();
+        self.1.get_or_init(py, made).clone_ref(py)
     }
 
     #[getter]
@@ -211,7 +222,7 @@ pub struct Delivery(Mutex<Option<ferromq::Delivery>>);
 
 impl Delivery {
     pub(crate) fn new(delivery: ferromq::Delivery) -> (Self, ReceivedMessage) {
-        let message = ReceivedMessage(delivery.message());
+        let message = ReceivedMessage::new(delivery.message());
         (Delivery(Mutex::new(Some(delivery))), message)
     }
 

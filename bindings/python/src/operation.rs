@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use pyo3::intern;
 use pyo3::prelude::*;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -136,12 +137,14 @@ impl Arrivals {
         };
         for (future, outcome) in arrived {
             let future = future.bind(py);
-            if future.call_method0("done")?.is_truthy()? {
+            if future.call_method0(intern!(py, "done"))?.is_truthy()? {
                 continue;
             }
             match outcome(py) {
-                Ok(value) => future.call_method1("set_result", (value,))?,
-                Err(error) => future.call_method1("set_exception", (error.into_value(py),))?,
+                Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
+                Err(error) => {
+                    future.call_method1(intern!(py, "set_exception"), (error.into_value(py),))?
+                }
             };
         }
         Ok(())

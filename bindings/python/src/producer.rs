@@ -45,10 +45,9 @@ impl NativeProducer {
     }
 
     /// Bounded: waits when too much is on its way.
-    fn send_in_background(&self, topic: &str, parts: Parts<'_>) -> Operation {
+    fn send_bounded(&self, topic: &str, parts: Parts<'_>) -> Operation {
         let (producer, message) = (self.producer.clone(), message(topic, parts));
-        let sent = async move { Ok(producer.send_in_background(message).await?.await?) };
-        Operation::new(sent, receipt)
+        Operation::new(async move { Ok(producer.send_bounded(message).await?) }, receipt)
     }
 
     fn send_to(&self, topic: &str, parts: Parts<'_>, queue: MessageQueue) -> Operation {

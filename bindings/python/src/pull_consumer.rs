@@ -22,11 +22,9 @@ pub(crate) fn messages(
     py: Python<'_>,
     messages: Vec<ferromq::ReceivedMessage>,
 ) -> PyResult<Py<PyAny>> {
-    let list = PyList::empty(py);
-    for message in messages {
-        list.append(Py::new(py, ReceivedMessage(message.into()))?)?;
-    }
-    Ok(list.into_any().unbind())
+    let messages = messages.into_iter().map(|message| ReceivedMessage::new(message.into()));
+    let all: Vec<_> = messages.map(|message| Py::new(py, message)).collect::<PyResult<_>>()?;
+    Ok(PyList::new(py, all)?.into_any().unbind())
 }
 
 #[pymethods]

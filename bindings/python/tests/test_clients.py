@@ -61,6 +61,7 @@ def test_bodies_are_any_bytes(server: ferromq.Server) -> None:
         for message in consumer:
             seen.add(message.body)
             assert len(message) == len(message.body) and message
+            assert message.body is message.body, "a copy each time"
             if len(seen) == len(all_bodies):
                 break
     assert seen == {b"a\0b", b"\xff", b"23", "ż😀".encode()}

@@ -16,8 +16,9 @@ from ferromq.rocketmq.client import (
     PushConsumer,
     RecvMessage,
     SendStatus,
+    TransactionMQProducer,
 )
-from ferromq.rocketmq.exceptions import RocketMQException
+from ferromq.rocketmq.exceptions import NotSupportedError, RocketMQException
 
 
 def test_a_program_for_the_other_client(server: ferromq.Server) -> None:
@@ -62,3 +63,13 @@ def test_a_program_for_the_other_client(server: ferromq.Server) -> None:
     assert len(list(puller.pull("Compat", "created"))) == 3
     puller.shutdown()
     producer.shutdown()
+
+
+def test_what_is_not_there_says_so() -> None:
+    with pytest.raises(NotSupportedError, match="no transactions yet") as found:
+        TransactionMQProducer("PID-XXX", lambda message: None)
+    assert isinstance(found.value, ferromq.Error)
+    with pytest.raises(NotSupportedError, match="set_namesrv_addr"):
+        Producer("PID-XXX").set_namesrv_domain("http://example.org")
+    with pytest.raises(NotImplementedError, match="access control"):
+        PushConsumer("CID-XXX").set_session_credentials("key", "secret", "ALIYUN")

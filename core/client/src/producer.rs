@@ -115,17 +115,23 @@ impl Producer {
     /// What is wrong with the message, or [`Error::Closed`].
     pub async fn send_in_background(&self, message: Message) -> Result<Sending, Error> {
         let prepared = self.inner.prepare(message)?;
-        let bytes =
-            prepared.body.len().clamp(1, self.inner.config.back_pressure_for_async_send_size);
-        let permits = (
-            acquire(&self.inner.messages, 1).await?,
-            acquire(&self.inner.bytes, bytes as u32).await?,
-        );
+        let permits = self.inner.permits(&prepared).await?;
         let inner = self.inner.clone();
         Ok(Sending(tokio::spawn(async move {
             let _on_its_way = permits;
             inner.send(prepared, inner.timeout()).await
         })))
+    }
+
+    /// [`send_in_background`](Self::send_in_background) and its result in one, for callers that make
+    /// a task of every send: bounded in the same way, and [`close`](Self::close) waits for it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_bounded(&self, message: Message) -> Result<SendReceipt, Error> {
+        let prepared = self.inner.prepare(message)?;
+        let _on_its_way = self.inner.permits(&prepared).await?;
+        self.inner.send(prepared, self.inner.timeout()).await
     }
 
     /// Sends a message without waiting for an answer; it may be lost.
@@ -221,9 +227,8 @@ impl Producer {
     }
 }
 
-async fn acquire(semaphore: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Error> {
-    semaphore.clone().acquire_many_owned(count).await.map_err(|_| Error::Closed)
-}
+/// A share of what may be on its way: of messages, and of bytes.
+type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A message that is sent in the background. Dropped, it is sent all the same.
 pub struct Sending(JoinHandle<Result<SendReceipt, Error>>);
@@ -256,6 +261,15 @@ impl Attempt {
 impl Inner {
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.config.send_msg_timeout)
+    }
+
+    /// Waits while too much is on its way.
+    async fn permits(&self, prepared: &Prepared) -> Result<Permits, Error> {
+        let acquire = async |semaphore: &Arc<Semaphore>, count| {
+            semaphore.clone().acquire_many_owned(count).await.map_err(|_| Error::Closed)
+        };
+        let bytes = prepared.body.len().clamp(1, self.config.back_pressure_for_async_send_size);
+        Ok((acquire(&self.messages, 1).await?, acquire(&self.bytes, bytes as u32).await?))
     }
 
     fn prepare(&self, message: Message) -> Result<Prepared, Error> {

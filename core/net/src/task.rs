@@ -153,7 +153,10 @@ impl Task {
                     last_activity = Instant::now();
                     self.outgoing.advance(length);
                 }
-                () = self.connection.wake.notified() => {}
+                () = self.connection.wake.notified() => {
+                    // Whoever else is about to queue something does so first: one write for all.
+                    tokio::task::yield_now().await;
+                }
                 () = &mut idle => {
                     let end = last_activity + self.limits.idle;
                     if end <= Instant::now() {

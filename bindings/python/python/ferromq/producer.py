@@ -28,7 +28,7 @@ def _send(
         return native.send_to(topic, message, queue)
     if ordering_key is not None:
         return native.send_ordered(topic, message, ordering_key)
-    return native.send_in_background(topic, message) if background else native.send(topic, message)
+    return native.send_bounded(topic, message) if background else native.send(topic, message)
 
 
 class Producer(Closing[NativeProducer]):

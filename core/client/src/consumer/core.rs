@@ -274,10 +274,12 @@ impl Core {
     ) {
         count(&self.receipts.received, messages.len());
         count(&self.receipts.received_bytes, messages.iter().map(|m| m.body.len()).sum());
-        process.add(&messages);
+        if !self.is_orderly() {
+            process.note(&messages);
+        }
         match &self.sink {
             Sink::Concurrent(sink) => sink.deliver(self, process, messages),
-            Sink::Orderly(_) => {}
+            Sink::Orderly(_) => process.add(messages),
             Sink::Polled(sink) => sink.deliver(self, process, messages),
             Sink::Buffer(mailbox) => mailbox.put(process.clone(), messages),
         }

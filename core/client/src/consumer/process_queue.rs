@@ -14,14 +14,29 @@ use tokio::sync::Notify;
 /// How long a queue's lock is believed without being renewed.
 const LOCK_VALIDITY: Duration = Duration::from_secs(30);
 
+/// A message that was not handled yet.
+struct Kept {
+    bytes: usize,
+    /// The message itself, when the queue is to give it to somebody: in order.
+    message: Option<Box<ReceivedMessage>>,
+}
+
 #[derive(Default)]
 struct Held {
-    messages: BTreeMap<i64, ReceivedMessage>,
+    messages: BTreeMap<i64, Kept>,
     /// Those being handled, when in order.
     taken: BTreeMap<i64, ReceivedMessage>,
     bytes: usize,
     /// The offset after the last message that was ever held.
     next: i64,
+}
+
+impl Held {
+    fn add(&mut self, offset: i64, bytes: usize, message: Option<Box<ReceivedMessage>>) {
+        self.next = self.next.max(offset + 1);
+        self.bytes += bytes;
+        self.messages.insert(offset, Kept { bytes, message });
+    }
 }
 
 impl Source for Arc<ProcessQueue> {
@@ -116,12 +131,20 @@ impl ProcessQueue {
         self.locked_at.lock().is_some_and(|at| at.elapsed() < LOCK_VALIDITY)
     }
 
-    pub(crate) fn add(&self, messages: &[ReceivedMessage]) {
+    /// Holds messages that somebody else handles; their progress is kept here.
+    pub(crate) fn note(&self, messages: &[ReceivedMessage]) {
         let mut held = self.held.lock();
         for message in messages {
-            held.next = held.next.max(message.queue_offset + 1);
-            held.bytes += message.body.len();
-            held.messages.insert(message.queue_offset, message.clone());
+            held.add(message.queue_offset, message.body.len(), None);
+        }
+    }
+
+    /// Holds messages that are handled in order, with [`take`](Self::take).
+    pub(crate) fn add(&self, messages: Vec<ReceivedMessage>) {
+        let mut held = self.held.lock();
+        for message in messages {
+            let (offset, bytes) = (message.queue_offset, message.body.len());
+            held.add(offset, bytes, Some(Box::new(message)));
         }
         drop(held);
         self.changed.notify_one();
@@ -150,8 +173,8 @@ impl ProcessQueue {
     pub(crate) fn remove(&self, offsets: impl IntoIterator<Item = i64>) -> i64 {
         let mut held = self.held.lock();
         for offset in offsets {
-            if let Some(message) = held.messages.remove(&offset) {
-                held.bytes -= message.body.len();
+            if let Some(kept) = held.messages.remove(&offset) {
+                held.bytes -= kept.bytes;
             }
         }
         self.room.notify_one();
@@ -163,10 +186,11 @@ impl ProcessQueue {
         let mut held = self.held.lock();
         let mut taken = Vec::new();
         while taken.len() < count
-            && let Some((offset, message)) = held.messages.pop_first()
+            && let Some((offset, kept)) = held.messages.pop_first()
         {
-            held.taken.insert(offset, message.clone());
-            taken.push(message);
+            let Some(message) = kept.message else { continue };
+            held.taken.insert(offset, (*message).clone());
+            taken.push(*message);
         }
         taken
     }
@@ -186,15 +210,19 @@ impl ProcessQueue {
         let taken = std::mem::take(&mut held.taken);
         for (offset, mut message) in taken {
             change(&mut message);
-            held.messages.insert(offset, message);
+            let bytes = message.body.len();
+            held.messages.insert(offset, Kept { bytes, message: Some(Box::new(message)) });
         }
     }
 
     pub(crate) fn describe(&self, committed: i64) -> ProcessQueueInfo {
         let held = self.held.lock();
-        let first = |map: &BTreeMap<i64, ReceivedMessage>| map.keys().next().copied().unwrap_or(0);
-        let last =
-            |map: &BTreeMap<i64, ReceivedMessage>| map.keys().next_back().copied().unwrap_or(0);
+        fn first<T>(map: &BTreeMap<i64, T>) -> i64 {
+            map.keys().next().copied().unwrap_or(0)
+        }
+        fn last<T>(map: &BTreeMap<i64, T>) -> i64 {
+            map.keys().next_back().copied().unwrap_or(0)
+        }
         ProcessQueueInfo {
             cached_msg_count: held.messages.len() as i32,
             cached_msg_max_offset: last(&held.messages),
@@ -241,7 +269,7 @@ pub(crate) mod tests {
 
     fn queue(offsets: std::ops::Range<i64>) -> ProcessQueue {
         let queue = ProcessQueue::new(MessageQueue::new("T", "b", 0), offsets.start);
-        queue.add(&offsets.map(message).collect::<Vec<_>>());
+        queue.add(offsets.map(message).collect());
         queue
     }
 

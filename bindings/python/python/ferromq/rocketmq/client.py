@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Union
 
 import ferromq
 
 from .._parts import Body
-from .exceptions import NullPointerException
+from .exceptions import NotSupportedError, NullPointerException
 
 __all__ = [
     "ConsumeStatus",
@@ -20,6 +20,8 @@ __all__ = [
     "RecvMessage",
     "SendResult",
     "SendStatus",
+    "TransactionMQProducer",
+    "TransactionStatus",
 ]
 
 
@@ -37,6 +39,14 @@ class ConsumeStatus(enum.IntEnum):
 
     CONSUME_SUCCESS = 0
     RECONSUME_LATER = 1
+
+
+class TransactionStatus(enum.IntEnum):
+    """What becomes of a transaction; see `TransactionMQProducer`."""
+
+    COMMIT = 0
+    ROLLBACK = 1
+    UNKNOWN = 2
 
 
 class MessageModel(enum.IntEnum):
@@ -186,6 +196,21 @@ class _Settings:
         """A name that tells instances of one process apart."""
         self._settings["instance_name"] = name
 
+    def set_namesrv_domain(self, domain: str) -> NoReturn:
+        """Not here: give the addresses themselves."""
+        raise NotSupportedError(
+            f"name servers are not looked for behind a domain ({domain}): call set_namesrv_addr"
+        )
+
+    set_name_server_domain = set_namesrv_domain
+
+    def set_session_credentials(
+        self, access_key: str, access_secret: str, channel: str = ""
+    ) -> NoReturn:
+        """Not here: there is no access control yet."""
+        del access_key, access_secret, channel
+        raise NotSupportedError("there is no access control yet: requests cannot be signed")
+
 
 class Producer(_Settings):
     """Sends messages."""
@@ -259,6 +284,23 @@ class Producer(_Settings):
         """Ends the producer."""
         if self._producer is not None:
             self._producer.close()
+
+
+class TransactionMQProducer(Producer):
+    """Not here yet: making one raises `NotSupportedError`, so that an import alone does no harm."""
+
+    def __init__(
+        self,
+        group_id: str,
+        checker_callback: Callable[[RecvMessage], object],
+        user_args: object = None,
+        timeout: Optional[int] = None,
+    ) -> None:
+        del group_id, checker_callback, user_args, timeout
+        raise NotSupportedError(
+            "there are no transactions yet, neither in FerroMQ's clients nor in its broker: "
+            "send with Producer, or keep rocketmq-client-python for this program"
+        )
 
 
 class PushConsumer(_Settings):

@@ -8,5 +8,9 @@ RocketMQException = Error
 """Every failure."""
 
 
+class NotSupportedError(RocketMQException, NotImplementedError):
+    """Something of the other client that is not here."""
+
+
 class NullPointerException(RocketMQException):
     """A message lacks a body or topic."""
