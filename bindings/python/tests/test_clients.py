@@ -182,6 +182,22 @@ def test_objects_may_go_while_messages_come(server: ferromq.Server) -> None:
             gc.collect()
 
 
+def test_servers_live_side_by_side_and_keep_a_directory(tmp_path: Path) -> None:
+    servers = [ferromq.Server() for _ in range(3)]
+    assert len({server.address for server in servers}) == 3
+    for server in servers:
+        server.close()
+        server.close()
+    with ferromq.Server(tmp_path) as first, ferromq.Producer(first.address) as producer:
+        receipt = producer.send("Kept", b"kept")
+    with ferromq.Server(tmp_path) as second, ferromq.PullConsumer("G", second.address) as consumer:
+        consumer.assign([receipt.queue])
+        consumer.seek_to_begin(receipt.queue)
+        assert [message.body for message in consumer.poll(1, 10)] == [b"kept"]
+    with pytest.raises(ferromq.ServerError):
+        ferromq.Server("/dev/null/x")
+
+
 def _in_child(address: str, queue: "multiprocessing.SimpleQueue[str]") -> None:
     try:
         ferromq.Producer(address)
