@@ -131,7 +131,8 @@ impl Producer {
     pub async fn send_bounded(&self, message: Message) -> Result<SendReceipt, Error> {
         let prepared = self.inner.prepare(message)?;
         let _on_its_way = self.inner.permits(&prepared).await?;
-        self.inner.send(prepared, self.inner.timeout()).await
+        // Boxed: or else whoever makes a task of it would move its whole state several times.
+        Box::pin(self.inner.send(prepared, self.inner.timeout())).await
     }
 
     /// Sends a message without waiting for an answer; it may be lost.

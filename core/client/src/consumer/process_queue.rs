@@ -285,6 +285,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_others_handle_is_held_as_offsets_and_sizes() {
+        let queue = ProcessQueue::new(MessageQueue::new("T", "b", 0), 5);
+        queue.note(&(5..8).map(message).collect::<Vec<_>>());
+        assert_eq!(queue.load(), (3, 30, 2));
+        assert_eq!(queue.remove([5, 7]), 6);
+        assert_eq!(queue.load(), (1, 10, 0));
+        assert_eq!(queue.remove([6]), 8);
+    }
+
+    #[test]
     fn messages_in_order_are_taken_settled_or_put_back() {
         let queue = queue(0..3);
         assert_eq!(queue.take(2).len(), 2);
