@@ -49,6 +49,8 @@ impl Bell {
 
 /// How long the index may stay behind the log.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);
+/// How long to wait for room on a full disk.
+const PAUSE_WITHOUT_ROOM: Duration = Duration::from_secs(1);
 
 pub(crate) struct Background {
     inner: Arc<Inner>,
@@ -145,7 +147,14 @@ fn write_or_fail(inner: &Inner, sync: bool) -> bool {
 
 fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
     let flushed = inner.log.flushed();
-    let all = inner.queues.write(flushed)?;
+    let all = match inner.queues.write(flushed) {
+        // Nothing is lost: the entries are in memory until there is room.
+        Err(error) if error.is_full() => {
+            inner.health.set_disk_full(true);
+            return Ok(false);
+        }
+        written => written?,
+    };
     if sync {
         inner.queues.sync()?;
         let path = Checkpoint::path(&inner.root);
@@ -157,20 +166,43 @@ fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
 }
 
 fn follow_log(inner: &Inner) {
+    let mut pause = INDEX_PAUSE;
     loop {
-        let stopped = inner.index_bell.wait(INDEX_PAUSE);
-        if !enter_or_fail(inner) || stopped {
+        let stopped = inner.index_bell.wait(pause);
+        pause = match enter_or_fail(inner) {
+            Entered::All => INDEX_PAUSE,
+            Entered::NoRoom => {
+                inner.index_bell.ring();
+                PAUSE_WITHOUT_ROOM
+            }
+            Entered::Failed => return,
+        };
+        if stopped {
             return;
         }
     }
 }
 
-fn enter_or_fail(inner: &Inner) -> bool {
-    let entered = enter_keys(inner);
-    if let Err(error) = &entered {
-        inner.health.fail(format!("the index cannot be written: {error}"));
+/// How entering keys went.
+enum Entered {
+    All,
+    /// The disk is full; the rest is entered when there is room.
+    NoRoom,
+    Failed,
+}
+
+fn enter_or_fail(inner: &Inner) -> Entered {
+    match enter_keys(inner) {
+        Ok(()) => Entered::All,
+        Err(error) if error.is_full() => {
+            inner.health.set_disk_full(true);
+            Entered::NoRoom
+        }
+        Err(error) => {
+            inner.health.fail(format!("the index cannot be written: {error}"));
+            Entered::Failed
+        }
     }
-    entered.is_ok()
 }
 
 /// Enters the keys of every record up to the end of the log.

@@ -492,6 +492,14 @@ impl CommitLog {
         self.published(offset, length).is_none_or(|(file, range)| file.is_cached(range))
     }
 
+    /// Brings up to so many bytes from `offset` on into memory, no further than the segment's end, and
+    /// returns how far that is.
+    pub(crate) fn fetch_ahead(&self, offset: i64, length: i64) -> i64 {
+        let end = (offset + length).min(offset - offset.rem_euclid(self.size) + self.size);
+        self.fetch(offset, (end - offset) as usize);
+        end
+    }
+
     /// Brings a range within one segment into memory. Waits for the disk.
     pub(crate) fn fetch(&self, offset: i64, length: usize) {
         if let Some((file, range)) = self.published(offset, length) {

@@ -94,10 +94,23 @@ pub trait Disk: Send + Sync + 'static {
     /// How much the file system at `path` holds.
     fn space(&self, path: &Path) -> io::Result<Space>;
 
+    /// The file system at `path`, to sync all its files at once; `None` where the system cannot, or
+    /// would not say what it could not write.
+    fn file_system(&self, _path: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        Ok(None)
+    }
+
     /// The clock by which files are dated, and messages with them.
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }
+}
+
+/// A file system as a whole.
+pub trait FileSystem: Send + Sync {
+    /// Returns when everything is on disk that was written to any of its files. An error when anything
+    /// could not be written since this was opened.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A file of fixed size that is written once, front to back. What is published never changes, and

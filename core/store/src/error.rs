@@ -117,6 +117,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it says that the disk has no room.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, StoreError::File { source, .. } if source.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// Whether it only says that one would have to wait for the disk.
     pub(crate) fn would_block(&self) -> bool {
         matches!(self, StoreError::File { source, .. } if source.kind() == io::ErrorKind::WouldBlock)

@@ -41,7 +41,7 @@ mod work;
 
 pub use commit_log::{NewRecords, TagsCode};
 pub use config::StoreConfig;
-pub use disk::{DirEntry, Disk, RandomFile, Segment, Space, Words};
+pub use disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 pub use error::{AppendError, FlushOutcome, RecordFault, StoreError};
 pub use flusher::FlushCallback;
 pub use os_disk::OsDisk;

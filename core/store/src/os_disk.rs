@@ -1,6 +1,6 @@
 //! The real disk.
 
-use crate::disk::{DirEntry, Disk, RandomFile, Segment, Space, Words};
+use crate::disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 use crate::mapped::{MappedSegment, MappedWords};
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::ReadWriteFlags;
@@ -196,6 +196,13 @@ impl Disk for OsDisk {
         }
     }
 
+    fn file_system(&self, path: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        match syncfs_reports_errors() {
+            true => Ok(Some(Box::new(OsFileSystem(File::open(path)?)))),
+            false => Ok(None),
+        }
+    }
+
     fn space(&self, path: &Path) -> io::Result<Space> {
         let stat = rustix::fs::statvfs(path)?;
         Ok(Space {
@@ -203,6 +210,23 @@ impl Disk for OsDisk {
             used: stat.f_blocks.saturating_sub(stat.f_bfree) * stat.f_frsize,
             available: stat.f_bavail * stat.f_frsize,
         })
+    }
+}
+
+/// Whether the kernel is 5.8 or later: before, syncing a file system said nothing of failures.
+fn syncfs_reports_errors() -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy();
+    let mut numbers = release.split(['.', '-']).map_while(|word| word.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(5), Some(8))
+}
+
+/// Any file on the file system. What went wrong before it was opened is not its business.
+struct OsFileSystem(File);
+
+impl FileSystem for OsFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
     }
 }
 

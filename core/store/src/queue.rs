@@ -491,6 +491,13 @@ impl Queue {
         Ok(())
     }
 
+    /// What was written is on disk: closes the files.
+    pub(crate) fn synced(&self) -> Result<(), StoreError> {
+        self.state()?.unsynced.clear();
+        self.files.open.close(self.number, |_| true);
+        Ok(())
+    }
+
     /// Makes the directory into which entries are going to be written.
     fn create_directory(&self) -> Result<(), StoreError> {
         let directory = self.directory();

@@ -2,7 +2,7 @@
 
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
-use crate::disk::{DirEntry, Disk};
+use crate::disk::{DirEntry, Disk, FileSystem};
 use crate::error::StoreError;
 use crate::open_files::OpenFiles;
 use crate::queue::{Queue, QueueFiles};
@@ -28,11 +28,19 @@ pub(crate) struct Queues {
     /// Held while files of a queue are written, synced or removed: those of a deleted topic must not
     /// come back.
     writing: Mutex<()>,
+    /// Where they are, opened before anything is written.
+    file_system: Option<Box<dyn FileSystem>>,
 }
+
+/// From so many queues on, all files are synced at once: one by one, each would wait for the disk.
+const MANY: usize = 64;
 
 impl Queues {
     pub(crate) fn new(disk: Arc<dyn Disk>, config: &StoreConfig, trusted: i64) -> Self {
+        // Where there is none, queues are synced one by one.
+        let file_system = disk.file_system(&config.root()).ok().flatten();
         Queues {
+            file_system,
             files: Arc::new(QueueFiles {
                 disk,
                 directory: config.root().join("consumequeue"),
@@ -117,10 +125,20 @@ impl Queues {
     /// Syncs the files that were written.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut *self.unsynced.lock());
+        if let Some(file_system) = self.file_system.as_ref().filter(|_| unsynced.len() > MANY) {
+            let _writing = self.writing.lock();
+            file_system.sync().map_err(StoreError::file("sync", &self.files.directory))?;
+            return unsynced.iter().try_for_each(|queue| queue.synced());
+        }
         unsynced.iter().try_for_each(|queue| {
             let _writing = self.writing.lock();
             queue.sync()
         })
+    }
+
+    /// Whether every entry is on disk.
+    pub(crate) fn are_on_disk(&self) -> bool {
+        self.listed.lock().is_empty() && self.unsynced.lock().is_empty()
     }
 
     /// Closes files that nobody has used for a while.

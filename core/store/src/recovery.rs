@@ -142,6 +142,9 @@ fn is_torn(record: &RecordView<'_>, start: usize) -> bool {
     false
 }
 
+/// How much of the log is brought into memory at once: the further it is read, the more.
+const FETCH: Range<i64> = 64 << 10..4 << 20;
+
 /// Visits the records from `offset` on and returns where they end.
 fn walk<E>(
     log: &CommitLog,
@@ -149,7 +152,12 @@ fn walk<E>(
     verify: bool,
     mut visit: impl FnMut(&RecordView<'_>) -> Result<(), E>,
 ) -> Result<i64, E> {
+    let (mut fetched, mut fetch) = (offset, FETCH.start);
     loop {
+        if offset >= fetched {
+            fetched = log.fetch_ahead(offset, fetch);
+            fetch = (fetch * 2).min(FETCH.end);
+        }
         let next = log.visit(offset, verify, |step| match step {
             Step::Record(record) if verify && is_torn(&record, log.within_segment(offset)) => {
                 Ok(Err("a record of which a part did not reach the disk"))

@@ -583,7 +583,11 @@ impl Store {
         let inner = &self.inner;
         inner.index.sync()?;
         let end = inner.log.end();
-        if inner.health.failed() || inner.log.flushed() < end {
+        let indexed = inner.index_progress.position.load(Ordering::Acquire);
+        let complete = inner.log.flushed() >= end
+            && inner.queues.are_on_disk()
+            && (indexed >= end || !inner.config.message_index_enable);
+        if inner.health.failed() || !complete {
             return Ok(());
         }
         let mut checkpoint = inner.checkpoint_at(end);

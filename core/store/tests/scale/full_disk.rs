@@ -96,6 +96,34 @@ fn a_full_disk_is_an_error_everywhere() {
     assert_eq!(store.max_offset(&store.queue("T", 0).unwrap()).unwrap(), stored);
 }
 
+/// As long as nothing was lost, a restart is not needed.
+#[test]
+fn a_store_that_had_no_room_goes_on_when_it_has() {
+    let Some(root) = std::env::var_os(INSIDE) else {
+        run_on_small_disk("full_disk::a_store_that_had_no_room_goes_on_when_it_has", "1m");
+        return;
+    };
+    let root = Path::new(&root);
+    let store = open(root).unwrap();
+    let filler = fill(root);
+    for _ in 0..5 {
+        put(&store, "T", 0, &[7; 4000]);
+    }
+    store.flush();
+    store.write_queues(true);
+    let refused = try_put(&store, "T", 0, &[7; 4000]).unwrap_err();
+    assert!(refused.to_string().contains("disk is full"), "{refused}");
+    assert_eq!(readable(&store), 5);
+    std::fs::remove_file(filler).unwrap();
+    store.make_room().unwrap();
+    store.write_queues(true);
+    assert_eq!(put(&store, "T", 0, &[7; 4000]).queue_offset, 5);
+    store.close();
+    assert!(!root.join("store/abort").exists(), "all is on disk");
+    drop(store);
+    assert_eq!(readable(&open(root).unwrap()), 6);
+}
+
 /// Another broker's last segment may be sparse: what is written behind its end needs room.
 #[test]
 fn a_sparse_segment_on_a_full_disk_is_refused_before_it_is_written() {
