@@ -163,6 +163,10 @@ impl CommitLog {
             let file = disk.open_segment(&path).map_err(StoreError::file("open", &path))?;
             segments.push(LogSegment { base, path, file: file.into() });
         }
+        if let Some(last) = segments.last() {
+            // Before recovery reads to its end, and appends go on there.
+            last.file.reserve().map_err(StoreError::file("reserve space for", &last.path))?;
+        }
         let end = segments.last().map_or(0, |last| last.base + size);
         let preparer = Preparer::start(disk.clone(), paths.clone(), size as u64, work)?;
         Ok(CommitLog {

@@ -86,9 +86,10 @@ pub trait Disk: Send + Sync + 'static {
     /// The entries of a directory by name; none when it does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// Whether a directory has no entries, or does not exist.
-    fn is_empty(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.list(path)?.is_empty())
+    /// Whether `found` says yes to any entry of a directory, which is not read further then. They come
+    /// in no particular order; there are none when it does not exist.
+    fn any_entry(&self, path: &Path, found: &mut dyn FnMut(&DirEntry) -> bool) -> io::Result<bool> {
+        Ok(self.list(path)?.iter().any(found))
     }
 
     /// How much the file system at `path` holds.
@@ -139,6 +140,12 @@ pub trait Segment: Send + Sync {
 
     /// Returns when everything published before `end` is on disk.
     fn sync(&self, end: usize) -> io::Result<()>;
+
+    /// Reserves space behind all of it. On some file systems even reading what was never written takes
+    /// space.
+    fn reserve(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Whether a published range is in memory, so that reading it does not wait for the disk.
     fn is_cached(&self, _range: Range<usize>) -> bool {

@@ -112,26 +112,33 @@ fn examine_queues(
 ) -> Result<(), StoreError> {
     let queues = config.root().join("consumequeue");
     let list = |path: &Path| disk.list(path).map_err(StoreError::file("list", path));
-    let topics = list(&queues)?;
-    if find(&topics, "CURRENT").is_some_and(|entry| !entry.is_directory) {
+    if disk.open_to_read(&queues.join("CURRENT")).is_ok() {
         let what = "holds consume queues in a RocksDB (storeType=defaultRocksDB)".to_string();
         let advice = "move it away, and the queues are made anew from the log";
         return Err(StoreError::OtherFormat { path: queues, what, advice });
     }
-    for topic in topics.iter().filter(|topic| topic.is_directory) {
+    let (setting, size) = ("mappedFileSizeConsumeQueue", config.queue_file_size());
+    let has_files = |topic: &DirEntry| -> Result<bool, StoreError> {
         for queue in list(&topic.path)?.iter().filter(|queue| queue.is_directory) {
-            let setting = "mappedFileSizeConsumeQueue";
-            let size = config.queue_file_size();
             let folder = [queue.path.as_path()];
             if !segment_files::examine(disk, folder, size, setting)?.files.is_empty() {
-                return match empty_log {
-                    Some(log) => Err(StoreError::LogIsGone { log: log.into(), queues }),
-                    None => Ok(()),
-                };
+                return Ok(true);
             }
         }
+        Ok(false)
+    };
+    let mut looked = Ok(false);
+    let mut look = |topic: &DirEntry| {
+        if topic.is_directory {
+            looked = has_files(topic);
+        }
+        !matches!(looked, Ok(false))
+    };
+    disk.any_entry(&queues, &mut look).map_err(StoreError::file("list", &queues))?;
+    match (looked?, empty_log) {
+        (true, Some(log)) => Err(StoreError::LogIsGone { log: log.into(), queues }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn examine_index(disk: &dyn Disk, config: &StoreConfig) -> Result<(), StoreError> {

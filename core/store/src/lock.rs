@@ -17,7 +17,7 @@ static IN_USE: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 /// A directory that belongs to this store until this is dropped.
 pub(crate) struct DirectoryLock {
     path: PathBuf,
-    _file: File,
+    file: File,
 }
 
 impl DirectoryLock {
@@ -38,7 +38,7 @@ impl DirectoryLock {
         let path = root.join("lock");
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(StoreError::file("open", &path))?;
+        let file = file.map_err(StoreError::file("open", &path))?;
         let path = path.canonicalize().map_err(StoreError::file("open", &path))?;
         if !IN_USE.lock().get_or_insert_default().insert(path.clone()) {
             let pid = i32::try_from(std::process::id()).ok();
@@ -49,8 +49,10 @@ impl DirectoryLock {
             IN_USE.lock().get_or_insert_default().remove(&path);
             return Err(StoreError::Locked { path, pid });
         }
-        file.write_all(b"lock").map_err(StoreError::file("write", &path))?;
-        Ok(DirectoryLock { path, _file: file })
+        let mut lock = DirectoryLock { path, file };
+        let failed = StoreError::file("write", &lock.path);
+        lock.file.write_all(b"lock").map_err(failed)?;
+        Ok(lock)
     }
 }
 
@@ -63,11 +65,12 @@ impl Drop for DirectoryLock {
 /// The process that holds the lock, found in the system's list of locks.
 fn holder(file: &Metadata) -> Option<i32> {
     use std::os::unix::fs::MetadataExt;
-    let inode = file.ino();
+    // Device, in hexadecimal, and inode: other file systems have the same inodes.
+    let (major, minor) = (rustix::fs::major(file.dev()), rustix::fs::minor(file.dev()));
+    let place = format!("{major:02x}:{minor:02x}:{}", file.ino());
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let here = words.get(5)?.rsplit(':').next()?.parse() == Ok(inode);
-        if here { words.get(4)?.parse().ok() } else { None }
+        if *words.get(5)? == place { words.get(4)?.parse().ok() } else { None }
     })
 }

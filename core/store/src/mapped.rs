@@ -89,6 +89,10 @@ impl Segment for MappedSegment {
         self.file.sync_data()
     }
 
+    fn reserve(&self) -> io::Result<()> {
+        os_disk::reserve(&self.file, self.length() as u64)
+    }
+
     fn is_cached(&self, range: Range<usize>) -> bool {
         assert!(range.end <= self.length(), "a range outside the file");
         let start = range.start - range.start % PAGE;
@@ -109,8 +113,9 @@ impl Segment for MappedSegment {
         let length = range.end - range.start;
         // All of it is asked for before the first page is waited for.
         let _ = self.map.advise_range(Advice::WillNeed, range.start, length);
-        if self.map.advise_range(Advice::PopulateRead, range.start, length).is_err() {
-            // Kernels before 5.14.
+        let populated = self.map.advise_range(Advice::PopulateRead, range.start, length);
+        // Kernels before 5.14. Any other failure is left to whoever reads.
+        if populated.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
             for page in self.slice(range).chunks(PAGE) {
                 std::hint::black_box(page[0]);
             }
@@ -118,8 +123,8 @@ impl Segment for MappedSegment {
     }
 
     fn truncate(&mut self, end: usize) -> io::Result<()> {
+        self.reserve()?;
         let length = self.length();
-        os_disk::reserve(&self.file, length as u64)?;
         // Only what may hold something: a segment's unwritten part is not read for this.
         for part in os_disk::written_parts(&self.file, end as u64..length as u64)? {
             let part = part.start as usize..part.end as usize;

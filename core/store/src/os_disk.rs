@@ -167,33 +167,35 @@ impl Disk for OsDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut list = Vec::new();
+        self.any_entry(path, &mut |entry| {
+            list.push(entry.clone());
+            false
+        })?;
+        list.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(list)
+    }
+
+    fn any_entry(&self, path: &Path, found: &mut dyn FnMut(&DirEntry) -> bool) -> io::Result<bool> {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(error),
         };
-        let mut list = Vec::new();
         for entry in entries {
             let entry = entry?;
             let metadata = entry.metadata()?;
-            list.push(DirEntry {
+            if found(&DirEntry {
                 path: entry.path(),
                 name: entry.file_name().to_string_lossy().into_owned(),
                 is_directory: metadata.is_dir(),
                 length: metadata.len(),
                 modified: metadata.modified()?,
-            });
+            }) {
+                return Ok(true);
+            }
         }
-        list.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(list)
-    }
-
-    fn is_empty(&self, path: &Path) -> io::Result<bool> {
-        match fs::read_dir(path) {
-            Ok(mut entries) => Ok(entries.next().is_none()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
-        }
+        Ok(false)
     }
 
     fn file_system(&self, path: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {

@@ -59,8 +59,7 @@ impl Queues {
     /// Whether there is any queue on disk.
     pub(crate) fn exist(disk: &dyn Disk, config: &StoreConfig) -> Result<bool, StoreError> {
         let directory = config.root().join("consumequeue");
-        let empty = disk.is_empty(&directory).map_err(StoreError::file("list", &directory))?;
-        Ok(!empty)
+        disk.any_entry(&directory, &mut |_| true).map_err(StoreError::file("list", &directory))
     }
 
     /// The queue, whether or not it has messages. Costs no file until it is written.

@@ -107,6 +107,9 @@ impl Segment for SlowSegment {
         drop(state);
         self.real.fetch(range);
     }
+    fn reserve(&self) -> io::Result<()> {
+        self.real.reserve()
+    }
     fn truncate(&mut self, end: usize) -> io::Result<()> {
         self.real.truncate(end)
     }

@@ -58,6 +58,9 @@ impl Segment for WatchedSegment {
     fn sync(&self, end: usize) -> io::Result<()> {
         self.0.sync(end)
     }
+    fn reserve(&self) -> io::Result<()> {
+        self.0.reserve()
+    }
     fn truncate(&mut self, end: usize) -> io::Result<()> {
         self.0.truncate(end)
     }
@@ -114,9 +117,16 @@ impl Disk for WatchedDisk {
         self.0.calls.fetch_add(1 + entries.len(), Ordering::SeqCst);
         Ok(entries)
     }
-    fn is_empty(&self, path: &Path) -> io::Result<bool> {
+    fn any_entry(&self, path: &Path, found: &mut dyn FnMut(&DirEntry) -> bool) -> io::Result<bool> {
         self.called();
-        OsDisk.is_empty(path)
+        OsDisk.any_entry(path, &mut |entry| {
+            self.called();
+            found(entry)
+        })
+    }
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn RandomFile>> {
+        self.called();
+        OsDisk.open_to_read(path)
     }
     fn space(&self, _path: &Path) -> io::Result<Space> {
         let used = self.0.used_percent.load(Ordering::SeqCst) as u64;
