@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs npm wheel dist simulate
+.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs npm wheel dist simulate kill
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ fuzz: ## Feed every decoder random bytes, a minute each
 
 simulate: ## Run 20,000 random histories of the store on a disk that loses what was not synced
 	FERROMQ_SEEDS=$${FERROMQ_SEEDS:-20000} cargo test -q --release -p ferromq-store --test simulation
+
+kill: ## Kill our broker and Apache's again and again under load, and count what is lost
+	cargo build -q -p ferromq-server
+	FERROMQ_KILL_APACHE=1 cargo test -q -p ferromq-interop --test kill
 
 docs: ## Write the generated parts of docs/ anew
 	UPDATE_DOCS=1 cargo test -q -p ferromq-protocol --test headers_doc

@@ -292,11 +292,7 @@ mod tests {
         }
         let queue = broker.store.queue(names::SCHEDULE_TOPIC, 0).expect("a queue");
         let second = broker.store.entries(&queue, 1, 1).expect("entries")[0];
-        let segment = broker.folder().join("commitlog/00000000000000000000");
-        let file = std::fs::File::options().write(true).open(&segment).expect("a segment");
-        // The body is one byte, which begins 88 bytes into a record.
-        let body = second.physical_offset as u64 + 88;
-        std::os::unix::fs::FileExt::write_all_at(&file, b"y", body).expect("written");
+        let segment = broker.damage(second.physical_offset);
         let log = logged(|| {
             deliver_due(&broker.broker).expect("delivered");
         });

@@ -132,3 +132,35 @@ impl Retry<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::broker;
+    use ferromq_protocol::code::request as code;
+
+    #[test]
+    fn a_damaged_message_does_not_come_again() {
+        let broker = broker();
+        broker.topic("T", 1);
+        broker.store_messages("T", 0, 1);
+        let header = ConsumerSendMsgBackRequest {
+            offset: 0,
+            group: "g",
+            delay_level: 1,
+            origin_msg_id: None,
+            origin_topic: None,
+            unit_mode: None,
+            max_reconsume_times: None,
+            broker_name: None,
+        };
+        let request = Command::request_with(code::CONSUMER_SEND_MSG_BACK, &header);
+        let delayed = || broker.log().max_offset(names::SCHEDULE_TOPIC, 0).expect("an offset");
+        assert!(send_back(&broker, &request).is_ok());
+        assert_eq!(delayed(), 1);
+        broker.damage(0);
+        let failure = send_back(&broker, &request).expect_err("refused");
+        assert_eq!(failure.code, response::SYSTEM_ERROR);
+        assert_eq!(delayed(), 1);
+    }
+}

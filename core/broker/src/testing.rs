@@ -192,6 +192,15 @@ impl TestBroker {
         self.topics.put(TopicConfig::new(topic, queues));
     }
 
+    /// Changes a byte of the body of the record at an offset of the log, and tells the segment.
+    pub(crate) fn damage(&self, offset: i64) -> std::path::PathBuf {
+        let segment = self.folder().join("commitlog/00000000000000000000");
+        let file = std::fs::File::options().write(true).open(&segment).expect("a segment");
+        // With IPv4 addresses, bodies begin 88 bytes into a record.
+        std::os::unix::fs::FileExt::write_all_at(&file, b"!", offset as u64 + 88).expect("written");
+        segment
+    }
+
     /// Stores messages in a queue and returns the offset message id of the last.
     pub(crate) fn store_messages(&self, topic: &str, queue: i32, count: usize) -> String {
         let store_host = "127.0.0.1:10911".parse().expect("an address");

@@ -1,8 +1,8 @@
 //! The directory's files: whether those that our broker does not use are left alone, and whether those
 //! that it does use have rolled over.
 
-use crate::{Failure, Plan, SEGMENT, ensure_that};
-use ferromq_interop::Problem;
+use crate::{Failure, Plan, SEGMENT, Turn, ensure_that};
+use ferromq_interop::{Problem, ServerKind};
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -58,6 +58,19 @@ fn visit(
         found.insert(name, (bytes.len() as u64, hasher.finish()));
     }
     Ok(())
+}
+
+/// A broker of ours that wants the directory while another has it is turned away.
+pub fn one_at_a_time(turn: &Turn<'_>, home: &Path) -> Result<(), Problem> {
+    let mut settings = turn.plan.settings(turn.store);
+    settings.push(("storePathRootDir", turn.store.display().to_string()));
+    let second = home.join("second");
+    std::fs::create_dir_all(&second).map_err(Problem::io("creating a folder"))?;
+    match ServerKind::FerroMq.broker(&second, "second", turn.namesrv, &settings) {
+        Err(Problem::Ended { tail, .. }) if tail.contains("in use by another broker") => Ok(()),
+        Err(other) => Err(other),
+        Ok(_) => Err(Problem::Wrong("two brokers use one directory".to_owned())),
+    }
 }
 
 /// What was there is there, and as it was.

@@ -163,6 +163,7 @@ fn in_turn(plan: &Plan) -> Result<(), Problem> {
         let told = |error: Failure, tail: String| {
             Problem::Wrong(format!("turn {number}, {}: {error}\n{tail}", kind.label()))
         };
+        files::one_at_a_time(&turn, folder.path())?;
         runtime.block_on(turn.take(&mut done)).map_err(|error| told(error, process.tail()))?;
         match end {
             Stop => drop(process.terminate(Duration::from_secs(60))?),
