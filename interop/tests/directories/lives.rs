@@ -4,6 +4,7 @@ use crate::messages::read;
 use crate::{Failure, LIMIT, Turn, ensure_that, sent};
 use ferromq::{Admin, Message, Producer};
 use ferromq_interop::wire;
+use std::time::{Duration, Instant};
 
 const AGAIN: &str = "Again";
 
@@ -53,6 +54,21 @@ impl Lives {
         }
         admin.delete_topic(&gone).await?;
         self.gone.push(gone);
+        self.is_on_disk(turn).await
+    }
+
+    /// Waits until the queue's first entry is in its file, which with our broker takes a moment. From
+    /// then on Apache's broker leaves out former lives when it recovers what a killed one has left;
+    /// before, it takes them for the beginning of the queue.
+    async fn is_on_disk(&self, turn: &Turn<'_>) -> Result<(), Failure> {
+        let file = turn.store.join("consumequeue").join(AGAIN).join("0").join(format!("{:020}", 0));
+        let deadline = Instant::now() + LIMIT;
+        // Where the record is, and its size.
+        let is_entry = |bytes: Vec<u8>| bytes.get(..12).is_some_and(|entry| entry != [0; 12]);
+        while !std::fs::read(&file).is_ok_and(is_entry) {
+            ensure_that(Instant::now() < deadline, || format!("{} stays empty", file.display()))?;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         Ok(())
     }
 }
