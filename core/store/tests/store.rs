@@ -380,6 +380,38 @@ fn removed_queues_are_made_anew_and_delayed_messages_keep_their_delivery_time() 
     assert_eq!(entries[0].tags_code, stored + 10_000);
 }
 
+/// Entries before the first message stand for none, as other brokers write them, and nobody sees them.
+#[test]
+fn a_queue_made_anew_begins_where_its_first_message_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    (0..1000u32).for_each(|index| _ = put(&store, "T", 0, &vec![index as u8; 500]));
+    let later = SystemTime::now() + Duration::from_secs(73 * 3600);
+    until("segments go", || store.remove_expired(later).unwrap() > 0);
+    let min = store.min_offset(&store.queue("T", 0).unwrap()).unwrap();
+    let bodies = bodies_of(&store, "T", 0);
+    store.close();
+    drop(store);
+    std::fs::remove_dir_all(directory.path().join("consumequeue")).unwrap();
+    let first = (min / 64 * 64) as usize;
+    for _ in 0..2 {
+        let store = Store::open(config(directory.path())).unwrap();
+        let queue = store.queue("T", 0).unwrap();
+        assert_eq!(store.min_offset(&queue).unwrap(), min);
+        assert_eq!(store.max_offset(&queue).unwrap(), 1000);
+        assert_eq!(bodies_of(&store, "T", 0), bodies);
+        store.close();
+        let file = directory.path().join(format!("consumequeue/T/0/{:020}", first * 20));
+        let mut blank = [0; 20];
+        blank[8..12].copy_from_slice(&i32::MAX.to_be_bytes());
+        let entries = std::fs::read(file).unwrap();
+        let blanks = min as usize - first;
+        assert!(blanks > 0, "the first message begins a file");
+        assert!(entries.chunks(20).take(blanks).all(|entry| entry == blank));
+        assert_ne!(entries[blanks * 20..][..20], blank);
+    }
+}
+
 /// Other brokers leave no trace of a deletion but that offsets begin again in the log.
 #[test]
 fn a_topic_deleted_and_made_anew_by_another_broker_has_only_its_new_messages() {
