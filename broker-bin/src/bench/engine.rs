@@ -84,6 +84,8 @@ pub fn run<W: Work>(
     bar: &ProgressBar,
 ) -> io::Result<(Vec<W>, Observed)> {
     let look = || server.map(Usage::of).transpose();
+    // A wrong number is told before the load, not after it.
+    look()?;
     let begin = Instant::now();
     thread::scope(|scope| {
         let mut threads = Vec::new();
