@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 /// Why a broker did not start.
@@ -93,6 +94,16 @@ impl Broker {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Serves one more connection, over any pair of byte streams, until it ends: for whoever wants a
+    /// broker without sockets.
+    pub fn serve<S>(&self, stream: S, peer: SocketAddr) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let service = Arc::new(MainPort(self.inner.clone()));
+        ferromq_net::open(stream, peer, self.address, service, Limits::server()).1
     }
 
     /// Tells the name servers, answers what has been asked, and writes everything to disk.

@@ -97,7 +97,7 @@ fn send(
         Some(true) => None,
         _ => dead_letters(broker, &header)?,
     };
-    let mut message = Message::new(broker, &header, &topic, dead_letters)?;
+    let message = Message::new(broker, &header, &topic, dead_letters)?;
     if header.batch == Some(true) {
         return store_batch(broker, connection, request, &header, &message);
     }
@@ -113,7 +113,7 @@ fn send(
     let reply = SendReply {
         opaque: request.response(response::SUCCESS),
         queue_id: message.queue_id,
-        unique_key: Some(std::mem::take(&mut message.unique_key)),
+        unique_key: Some(message.unique_key.clone()),
         lengths: Vec::new(),
     };
     store(broker, connection, request, &message, records, reply)
@@ -209,7 +209,7 @@ struct Message<'a> {
     topic: Cow<'a, str>,
     queue_id: i32,
     properties: String,
-    unique_key: String,
+    unique_key: Cow<'a, str>,
     tags: TagsCode,
     wait: bool,
 }
@@ -217,7 +217,7 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     fn new(
         broker: &Inner,
-        header: &SendMessageRequest<'_>,
+        header: &SendMessageRequest<'a>,
         topic: &'a TopicConfig,
         dead_letters: Option<String>,
     ) -> Result<Self, Failure> {
@@ -250,7 +250,8 @@ impl<'a> Message<'a> {
             (None, 0..) => (Cow::Borrowed(topic.topic_name.as_str()), header.queue_id),
             (None, _) => (Cow::Borrowed(topic.topic_name.as_str()), random_queue(topic)),
         };
-        let unique_key = found.unique_key.map_or_else(|| broker.ids.next(), str::to_string);
+        let unique_key =
+            found.unique_key.map_or_else(|| Cow::Owned(broker.ids.next()), Cow::Borrowed);
         let mut message = Message {
             topic,
             queue_id,
@@ -440,16 +441,16 @@ fn store_batch(
 }
 
 /// What the answer to a send is made from once its place is known.
-struct SendReply {
+struct SendReply<'a> {
     opaque: Command,
     queue_id: i32,
-    unique_key: Option<String>,
+    unique_key: Option<Cow<'a, str>>,
     /// The records' lengths, for a batch.
     lengths: Vec<usize>,
 }
 
-impl SendReply {
-    fn finish(mut self, host: SocketAddr, appended: &Appended) -> Command {
+impl SendReply<'_> {
+    fn finish(self, host: SocketAddr, appended: &Appended) -> Command {
         let mut offset = appended.physical_offset;
         let mut ids = message_id::offset_id(host, offset);
         let others = self.lengths.len().saturating_sub(1);
@@ -466,8 +467,7 @@ impl SendReply {
             batch_uniq_id: None,
             recall_handle: None,
         };
-        self.opaque = self.opaque.with_header(&header);
-        self.opaque
+        self.opaque.with_header(&header)
     }
 }
 
@@ -477,7 +477,7 @@ fn store(
     request: &Command,
     message: &Message<'_>,
     records: NewRecords,
-    reply: SendReply,
+    reply: SendReply<'_>,
 ) -> Result<Sent, Failure> {
     let (topic, queue_id) = (&*message.topic, message.queue_id);
     let waits = broker.store.sync_flush() && message.wait;

@@ -1,10 +1,9 @@
 //! The binary header, serialize type 1 (protocol §1.3).
 
 use crate::command::{Command, FrameError, Serialization};
-use crate::fields::{Fields, Span};
+use crate::fields::Fields;
 use crate::language::Language;
 use bytes::{BufMut, Bytes, BytesMut};
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -14,7 +13,7 @@ struct Cursor<'a> {
     position: usize,
 }
 
-impl Cursor<'_> {
+impl<'a> Cursor<'a> {
     fn fail(&self, reason: &'static str) -> FrameError {
         FrameError::Malformed { kind: "binary", position: self.position, reason }
     }
@@ -42,12 +41,9 @@ impl Cursor<'_> {
         usize::try_from(self.int()?).map_err(|_| self.fail("a length is negative"))
     }
 
-    fn text(&mut self, length: usize) -> Result<Span, FrameError> {
+    fn text(&mut self, length: usize) -> Result<&'a str, FrameError> {
         let range = self.take(length)?;
-        match std::str::from_utf8(&self.bytes[range.clone()]) {
-            Ok(_) => Ok(Span::new(range)),
-            Err(_) => Err(self.fail("text is not UTF-8")),
-        }
+        std::str::from_utf8(&self.bytes[range]).map_err(|_| self.fail("text is not UTF-8"))
     }
 }
 
@@ -68,7 +64,7 @@ pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
     if block != header.len() - cursor.position {
         return Err(cursor.fail("the ext field block does not end with the header"));
     }
-    let mut pairs = SmallVec::new();
+    let mut fields = Fields::new();
     while cursor.position < header.len() {
         let key_length = usize::from(u16::from_be_bytes(cursor.array()?));
         let key = cursor.text(key_length)?;
@@ -76,7 +72,7 @@ pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
         let value = cursor.text(value_length)?;
         // Empty keys and values mean "null" to peers since 4.9.4.
         if key_length > 0 && value_length > 0 {
-            pairs.push((key, value));
+            fields.push(key, value);
         }
     }
     Ok(Command {
@@ -87,7 +83,7 @@ pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
         flag,
         remark,
         serialization: Serialization::Binary,
-        fields: Fields::of_header(header, pairs),
+        fields,
         body: Bytes::new(),
     })
 }

@@ -4,11 +4,14 @@
 //! being built appends to a buffer. Either way a field is a pair of spans, so that neither reading
 //! nor writing one allocates.
 
-use bytes::BytesMut;
+use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::fmt;
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::ops::Range;
+
+/// What is reserved for the text of a command that is being built: enough for most.
+const USUAL_LENGTH: usize = 256;
 
 /// Where a piece of text lies in the buffer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +31,46 @@ impl Span {
     }
 }
 
+/// The buffer that spans point into.
+#[derive(Clone)]
+enum Text {
+    /// A header as it arrived.
+    Received(ByteString),
+    /// What is being built.
+    Built(String),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        match self {
+            Text::Received(text) => text,
+            Text::Built(text) => text,
+        }
+    }
+
+    /// The text, to append to.
+    fn growing(&mut self) -> &mut String {
+        if let Text::Received(text) = self {
+            *self = Text::Built(text.to_string());
+        }
+        match self {
+            Text::Built(text) => text,
+            Text::Received(_) => unreachable!("just replaced"),
+        }
+    }
+}
+
 /// Name-value pairs of a command (the reference calls them ext fields; protocol §1.10).
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Fields {
-    text: BytesMut,
+    text: Text,
     pairs: SmallVec<[(Span, Span); 16]>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields { text: Text::Built(String::new()), pairs: SmallVec::new() }
+    }
 }
 
 impl Fields {
@@ -41,9 +79,9 @@ impl Fields {
         Fields::default()
     }
 
-    /// Fields that lie in `text`. Every span must cover valid UTF-8.
-    pub(crate) fn of_header(text: BytesMut, pairs: SmallVec<[(Span, Span); 16]>) -> Self {
-        Fields { text, pairs }
+    /// Fields that lie in `text`.
+    pub(crate) fn of_header(text: ByteString, pairs: SmallVec<[(Span, Span); 16]>) -> Self {
+        Fields { text: Text::Received(text), pairs }
     }
 
     /// The fields in the order in which they were sent.
@@ -56,7 +94,7 @@ impl Fields {
         self.pairs
             .iter()
             .rev()
-            .find(|(k, _)| &self.text[k.range()] == key.as_bytes())
+            .find(|(k, _)| self.text_at(*k) == key)
             .map(|(_, value)| self.text_at(*value))
     }
 
@@ -75,10 +113,12 @@ impl Fields {
     /// Appends a field with anything that can be displayed.
     pub fn push_display(&mut self, key: &str, value: impl fmt::Display) {
         let key = self.append(key);
-        let start = self.text.len();
+        let text = self.text.growing();
+        let start = text.len();
         // Writing into a growing buffer cannot fail.
-        let _ = write!(bytes::BufMut::writer(&mut self.text), "{value}");
-        self.pairs.push((key, Span::new(start..self.text.len())));
+        let _ = write!(text, "{value}");
+        let end = text.len();
+        self.pairs.push((key, Span::new(start..end)));
     }
 
     /// How many fields there are.
@@ -93,19 +133,23 @@ impl Fields {
 
     /// Removes every field named `key`.
     pub fn remove(&mut self, key: &str) {
-        let text = &self.text;
-        self.pairs.retain(|(k, _)| &text[k.range()] != key.as_bytes());
+        let text = self.text.as_str();
+        self.pairs.retain(|(k, _)| text.get(k.range()) != Some(key));
     }
 
     fn append(&mut self, text: &str) -> Span {
-        let start = self.text.len();
-        self.text.extend_from_slice(text.as_bytes());
-        Span::new(start..self.text.len())
+        let all = self.text.growing();
+        if all.capacity() == 0 {
+            all.reserve(USUAL_LENGTH);
+        }
+        let start = all.len();
+        all.push_str(text);
+        Span::new(start..all.len())
     }
 
     fn text_at(&self, span: Span) -> &str {
-        // Spans are checked when they are made; an empty text is the answer to a broken promise.
-        std::str::from_utf8(&self.text[span.range()]).unwrap_or_default()
+        // Spans begin and end at characters; an empty text is the answer to a broken promise.
+        self.text.as_str().get(span.range()).unwrap_or_default()
     }
 }
 

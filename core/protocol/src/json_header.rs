@@ -7,6 +7,7 @@ use crate::command::{Command, FrameError, Serialization};
 use crate::fields::{Fields, Span};
 use crate::language::Language;
 use bytes::{BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -26,19 +27,45 @@ enum Value {
     Bare(Range<usize>),
 }
 
+/// Every byte of a word set to one value.
+const fn all(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Marks bytes that are zero by their highest bits; those above the first that is may be wrong.
+fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(all(1)) & !word & all(0x80)
+}
+
+/// The first quote or backslash from `start` on.
+fn stop_at(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    let is_stop = |byte: u8| byte == b'"' || byte == b'\\';
+    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*eight);
+        let stops = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\'));
+        if stops != 0 {
+            return Some(at + stops.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| is_stop(*byte)).map(|length| at + length)
+}
+
 impl Reader<'_> {
     fn fail<T>(&self, reason: &'static str) -> Result<T, FrameError> {
         Err(FrameError::Malformed { kind: "JSON", position: self.position, reason })
     }
 
     fn peek(&mut self) -> Option<u8> {
-        while let Some(byte) = self.bytes.get(self.position) {
-            match byte {
+        loop {
+            match *self.bytes.get(self.position)? {
+                byte if byte > b' ' => return Some(byte),
                 b' ' | b'\t' | b'\r' | b'\n' => self.position += 1,
-                byte => return Some(*byte),
+                byte => return Some(byte),
             }
         }
-        None
     }
 
     fn eat(&mut self, byte: u8) -> bool {
@@ -80,33 +107,38 @@ impl Reader<'_> {
         self.position += 1;
         let start = self.position;
         // The common case first: up to the closing quote nothing needs to move.
-        while let Some(byte) = self.bytes.get(self.position) {
-            match byte {
-                b'"' => {
-                    self.position += 1;
-                    return Ok(start..self.position - 1);
-                }
-                b'\\' => return self.escaped_string(start),
-                _ => self.position += 1,
-            }
+        let Some(stop) = stop_at(self.bytes, start) else {
+            return self.fail("a string does not end");
+        };
+        if self.bytes[stop] == b'\\' {
+            return self.escaped_string(start, stop);
         }
-        self.fail("a string does not end")
+        self.position = stop + 1;
+        Ok(start..stop)
     }
 
-    fn escaped_string(&mut self, start: usize) -> Result<Range<usize>, FrameError> {
-        let mut end = self.position;
-        while let Some(&byte) = self.bytes.get(self.position) {
-            self.position += 1;
-            match byte {
-                b'"' => return Ok(start..end),
-                b'\\' => end = self.escape(end)?,
-                byte => {
-                    self.bytes[end] = byte;
-                    end += 1;
-                }
+    /// Takes the rest of a string that has an escape at `stop`.
+    fn escaped_string(
+        &mut self,
+        start: usize,
+        mut stop: usize,
+    ) -> Result<Range<usize>, FrameError> {
+        let mut end = stop;
+        loop {
+            self.position = stop + 1;
+            if self.bytes[stop] == b'"' {
+                // What is left of the escapes may be parts of characters.
+                self.bytes[end..stop].fill(b' ');
+                return Ok(start..end);
             }
+            end = self.escape(end)?;
+            let Some(next) = stop_at(self.bytes, self.position) else {
+                return self.fail("a string does not end");
+            };
+            self.bytes.copy_within(self.position..next, end);
+            end += next - self.position;
+            stop = next;
         }
-        self.fail("a string does not end")
     }
 
     /// Resolves the escape after a backslash, writes it at `end` and returns the new end.
@@ -146,9 +178,17 @@ impl Reader<'_> {
     }
 
     fn hex4(&mut self) -> Result<u32, FrameError> {
-        let digits = self.bytes.get(self.position..self.position + 4);
+        let digits = self.bytes.get(self.position..).and_then(|rest| rest.first_chunk::<4>());
         let value = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |value, d| Some(value << 4 | char::from(*d).to_digit(16)?))
+            digits.iter().try_fold(0, |value, digit| {
+                let digit = match digit {
+                    b'0'..=b'9' => digit - b'0',
+                    b'a'..=b'f' => digit - b'a' + 10,
+                    b'A'..=b'F' => digit - b'A' + 10,
+                    _ => return None,
+                };
+                Some(value << 4 | u32::from(digit))
+            })
         });
         match value {
             Some(value) => {
@@ -220,6 +260,15 @@ impl Reader<'_> {
         String::from_utf8_lossy(&self.bytes[range])
     }
 
+    fn remark(&mut self) -> Result<Option<Cow<'static, str>>, FrameError> {
+        Ok(match self.value(0)? {
+            Value::Null => None,
+            Value::Text(range) | Value::Bare(range) => {
+                Some(Cow::Owned(self.text(range).into_owned()))
+            }
+        })
+    }
+
     fn language(&mut self) -> Result<Language, FrameError> {
         Ok(match self.value(0)? {
             Value::Null => Language::UNKNOWN,
@@ -229,11 +278,34 @@ impl Reader<'_> {
     }
 }
 
-pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
-    if let Err(error) = std::str::from_utf8(&header) {
-        let position = error.valid_up_to();
-        return Err(FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" });
+/// The members of a header.
+enum Member {
+    ExtFields,
+    Code,
+    Opaque,
+    Flag,
+    Version,
+    Language,
+    Remark,
+    Other,
+}
+
+impl Member {
+    fn of(key: &[u8]) -> Self {
+        match key {
+            b"extFields" => Member::ExtFields,
+            b"code" => Member::Code,
+            b"opaque" => Member::Opaque,
+            b"flag" => Member::Flag,
+            b"version" => Member::Version,
+            b"language" => Member::Language,
+            b"remark" => Member::Remark,
+            _ => Member::Other,
+        }
     }
+}
+
+pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
     let mut command = Command {
         code: 0,
         language: Language::UNKNOWN,
@@ -249,34 +321,25 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
     let mut reader = Reader { bytes: &mut header, position: 0 };
     reader.object(|reader, key| {
         // Which member it is must be known before the value is read, as reading moves bytes.
-        let is = |name: &[u8]| reader.bytes[key.clone()] == *name;
-        if is(b"extFields") {
-            return ext_fields(reader, &mut pairs);
-        } else if is(b"code") {
-            command.code = reader.integer()?.unwrap_or(0);
-        } else if is(b"opaque") {
-            command.opaque = reader.integer()?.unwrap_or(0);
-        } else if is(b"flag") {
-            command.flag = reader.integer()?.unwrap_or(0);
-        } else if is(b"version") {
-            command.version = reader.integer()?.unwrap_or(0);
-        } else if is(b"language") {
-            command.language = reader.language()?;
-        } else if is(b"remark") {
-            command.remark = match reader.value(0)? {
-                Value::Null => None,
-                Value::Text(range) | Value::Bare(range) => {
-                    Some(Cow::Owned(reader.text(range).into_owned()))
-                }
-            };
-        } else {
-            reader.value(MAX_DEPTH)?;
+        match Member::of(&reader.bytes[key]) {
+            Member::ExtFields => ext_fields(reader, &mut pairs)?,
+            Member::Code => command.code = reader.integer()?.unwrap_or(0),
+            Member::Opaque => command.opaque = reader.integer()?.unwrap_or(0),
+            Member::Flag => command.flag = reader.integer()?.unwrap_or(0),
+            Member::Version => command.version = reader.integer()?.unwrap_or(0),
+            Member::Language => command.language = reader.language()?,
+            Member::Remark => command.remark = reader.remark()?,
+            Member::Other => drop(reader.value(MAX_DEPTH)?),
         }
         Ok(())
     })?;
     if reader.peek().is_some() {
         return reader.fail("something follows the header object");
     }
+    let header = ByteString::try_from(header).map_err(|error| {
+        let position = error.valid_up_to();
+        FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" }
+    })?;
     command.fields = Fields::of_header(header, pairs);
     Ok(command)
 }
@@ -334,32 +397,60 @@ pub(crate) fn write(command: &Command, out: &mut BytesMut) {
     out.put_u8(b'}');
 }
 
+/// What stands after the backslash for a byte that cannot stand for itself; 0 for those that can.
+const ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escapes[byte] = b'u';
+        byte += 1;
+    }
+    escapes[0x7F] = b'u';
+    escapes[0x08] = b'b';
+    escapes[0x09] = b't';
+    escapes[0x0A] = b'n';
+    escapes[0x0C] = b'f';
+    escapes[0x0D] = b'r';
+    escapes[b'"' as usize] = b'"';
+    escapes[b'\\' as usize] = b'\\';
+    escapes
+};
+
+/// The first byte that cannot stand for itself.
+fn escape_at(bytes: &[u8]) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let clean = words.iter().take_while(|eight| {
+        let word = u64::from_le_bytes(**eight);
+        let below_space = word.wrapping_sub(all(0x20)) & !word & all(0x80);
+        let odd = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\')) | zeros(word ^ all(0x7F));
+        below_space | odd == 0
+    });
+    let clean = clean.count() * 8;
+    match rest.is_empty() && clean == bytes.len() {
+        true => None,
+        false => {
+            let odd = bytes[clean..].iter().position(|byte| ESCAPES[usize::from(*byte)] != 0);
+            odd.map(|at| clean + at)
+        }
+    }
+}
+
 fn write_string(text: &str, out: &mut BytesMut) {
+    let mut rest = text.as_bytes();
+    out.reserve(rest.len() + 2);
     out.put_u8(b'"');
-    let bytes = text.as_bytes();
-    let mut written = 0;
-    for (index, byte) in bytes.iter().enumerate() {
-        let escape = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x08 => b'b',
-            0x0C => b'f',
-            0..0x20 | 0x7F => b'u',
-            _ => continue,
-        };
-        out.put_slice(&bytes[written..index]);
+    while let Some(at) = escape_at(rest) {
+        let (byte, escape) = (rest[at], ESCAPES[usize::from(rest[at])]);
+        out.put_slice(&rest[..at]);
         out.put_slice(&[b'\\', escape]);
         if escape == b'u' {
             const HEX: &[u8; 16] = b"0123456789ABCDEF";
             let (high, low) = (byte >> 4, byte & 15);
             out.put_slice(&[b'0', b'0', HEX[usize::from(high)], HEX[usize::from(low)]]);
         }
-        written = index + 1;
+        rest = &rest[at + 1..];
     }
-    out.put_slice(&bytes[written..]);
+    out.put_slice(rest);
     out.put_u8(b'"');
 }
 

@@ -82,9 +82,22 @@ pub const MAX_LENGTH: usize = 32_767;
 
 /// The pairs of a property string; pieces that are no pair, and empty names or values, are left out.
 pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split(PAIR_END)
-        .filter_map(|piece| piece.split_once(NAME_END))
-        .filter(|(name, value)| !name.is_empty() && !value.is_empty())
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let bytes = rest.as_bytes();
+            let end = memchr::memchr(PAIR_END as u8, bytes).unwrap_or(bytes.len());
+            let name_end = memchr::memchr(NAME_END as u8, &bytes[..end]);
+            let (piece, behind) = rest.split_at(end);
+            rest = behind.get(1..).unwrap_or_default();
+            if let Some(at) = name_end
+                && (1..end - 1).contains(&at)
+            {
+                return Some((&piece[..at], &piece[at + 1..]));
+            }
+        }
+        None
+    })
 }
 
 /// The value of a property in a property string; of several the last.

@@ -2,10 +2,16 @@
 
 /// Java's `String.hashCode`: over UTF-16 code units, wrapping in 32 bits.
 pub fn java_string_hash(text: &str) -> i32 {
+    java_string_hash_after(0, text)
+}
+
+/// The hash of a text that goes on with `text` and has the hash `before` up to there.
+pub fn java_string_hash_after(before: i32, text: &str) -> i32 {
+    let step = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(unit.into());
     if text.is_ascii() {
-        return text.bytes().fold(0, |hash: i32, b| hash.wrapping_mul(31).wrapping_add(b.into()));
+        return text.bytes().fold(before, |hash, byte| step(hash, byte.into()));
     }
-    text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(unit.into()))
+    text.encode_utf16().fold(before, step)
 }
 
 /// The code that a consume queue entry holds for these tags.
@@ -32,6 +38,7 @@ mod tests {
         ] {
             assert_eq!(java_string_hash(text), hash, "{text}");
         }
+        assert_eq!(java_string_hash_after(java_string_hash("订"), "单"), java_string_hash("订单"));
         assert_eq!(tags_code(Some("order-create")), -843952037);
         assert_eq!(tags_code(None), 0);
     }

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(crate) struct LogSegment {
 #[derive(Default)]
 pub struct NewRecords {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) parts: Vec<Part>,
+    pub(crate) parts: SmallVec<[Part; 1]>,
 }
 
 /// One of several records.

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use ferromq_model::flags::message;
 use ferromq_protocol::properties::key;
 use ferromq_protocol::record::RecordView;
-use ferromq_protocol::tags::java_string_hash;
+use ferromq_protocol::tags::{java_string_hash, java_string_hash_after};
 use parking_lot::RwLock;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -136,7 +136,8 @@ pub(crate) fn keys_of<'a>(record: &RecordView<'a>) -> impl Iterator<Item = &'a s
 
 /// The hash of an index key: never negative.
 pub(crate) fn hash_of(topic: &str, key: &str) -> u32 {
-    let hash = java_string_hash(&format!("{topic}#{key}"));
+    let hash = java_string_hash_after(java_string_hash(topic), "#");
+    let hash = java_string_hash_after(hash, key);
     hash.checked_abs().unwrap_or(0) as u32
 }
 
