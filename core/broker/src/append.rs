@@ -35,7 +35,8 @@ pub(crate) fn append(
         broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
         failure(broker, error)
     })?;
-    let now = now_ms();
+    // The time of storing, which was taken when the record had its place.
+    let now = appended.store_timestamp;
     broker.stats.broker().put_took(now - start);
     broker.stats.put(topic, records.len() as i64, records.byte_length() as i64, now);
     Ok(Stored { appended, next_offset: appended.queue_offset + records.len() as i64 })

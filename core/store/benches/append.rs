@@ -2,8 +2,9 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ferromq_protocol::record::NewRecord;
-use ferromq_store::{NewRecords, ReadLimits, Store, StoreConfig, TagsCode};
+use ferromq_store::{Boundary, NewRecords, OsDisk, ReadLimits, Store, StoreConfig, TagsCode};
 use std::hint::black_box;
+use std::sync::Arc;
 
 fn open(directory: &tempfile::TempDir) -> Store {
     let config = StoreConfig {
@@ -52,6 +53,38 @@ fn store(criterion: &mut Criterion) {
             let from = store.max_offset(&queue).expect("a queue") - 64;
             black_box(store.read(&queue, from, limits, &|_| true)).expect("read")
         });
+    });
+    let every_third = |tags: i64| tags % 3 == 0;
+    for _ in 0..3000 {
+        for tags in 0..3 {
+            let mut records = NewRecords::one(&new, TagsCode::Hash(tags));
+            store.append(&queue, &mut records).expect("stored");
+        }
+    }
+    group.bench_function("read 32 of 96 messages by their tags", |bencher| {
+        bencher.iter(|| {
+            let from = store.max_offset(&queue).expect("a queue") - 96;
+            black_box(store.read(&queue, from, limits, &every_third)).expect("read")
+        });
+    });
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("look up a time", |bencher| {
+        let time = store.earliest_store_time() + 1;
+        bencher.iter(|| store.offset_at(&queue, black_box(time), Boundary::Lower).expect("found"));
+    });
+    let keys = tempfile::tempdir().expect("a temporary directory");
+    let config = StoreConfig::for_directory(keys.path().to_string_lossy());
+    let keyed = Store::open_by_hand(Arc::new(OsDisk), config).expect("a directory of our own");
+    let queue = keyed.queue("Orders", 0).expect("queue 0");
+    for number in 0..10_000 {
+        let properties = format!("KEYS\u{1}order-{number}\u{2}");
+        let record = NewRecord { properties: &properties, ..new };
+        let mut records = NewRecords::one(&record, TagsCode::Hash(0));
+        keyed.append(&queue, &mut records).expect("stored");
+    }
+    keyed.enter_keys();
+    group.bench_function("look up a key", |bencher| {
+        bencher.iter(|| keyed.find("Orders", black_box("order-5000"), 32, 0, i64::MAX));
     });
     group.finish();
 }
