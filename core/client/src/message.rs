@@ -32,7 +32,7 @@ impl Message {
     }
 
     /// Sets the tag, by which consumers filter.
-    pub fn tag(self, tag: impl Into<String>) -> Self {
+    pub fn tag(self, tag: impl AsRef<str>) -> Self {
         self.with(key::TAGS, tag)
     }
 
@@ -52,7 +52,7 @@ impl Message {
     }
 
     /// Sets a property of the application.
-    pub fn property(self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn property(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.with(name, value)
     }
 
@@ -62,7 +62,7 @@ impl Message {
         self
     }
 
-    fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+    fn with(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         self.properties.set(name, value);
         self
     }

@@ -4,11 +4,11 @@
 //! longer), so that a field of the command is a span of the header it came in.
 
 use crate::command::{Command, FrameError, Serialization};
-use crate::fields::{Fields, Span};
+use crate::fields::{FieldSpans, Fields};
 use crate::language::Language;
+use crate::pairs::Span;
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
-use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -317,7 +317,7 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
         fields: Fields::new(),
         body: Bytes::new(),
     };
-    let mut pairs = SmallVec::<[(Span, Span); 16]>::new();
+    let mut pairs = FieldSpans::new();
     let mut reader = Reader { bytes: &mut header, position: 0 };
     reader.object(|reader, key| {
         // Which member it is must be known before the value is read, as reading moves bytes.
@@ -346,7 +346,7 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
 
 fn ext_fields(
     reader: &mut Reader<'_>,
-    pairs: &mut SmallVec<[(Span, Span); 16]>,
+    pairs: &mut FieldSpans,
 ) -> Result<(), FrameError> {
     if reader.peek() == Some(b'n') {
         return reader.bare().map(drop);

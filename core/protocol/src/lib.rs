@@ -18,6 +18,7 @@ pub mod fields;
 pub mod header;
 pub mod headers;
 mod json_header;
+mod pairs;
 pub mod language;
 pub mod message_id;
 pub mod properties;

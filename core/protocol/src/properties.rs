@@ -1,7 +1,13 @@
 //! Message properties: an ordered list of text pairs, and their form in records and headers
 //! (protocol §5.4, store §2.3).
 
+use crate::pairs::{Span, Spans, TextPairs};
+use bytestring::ByteString;
 use std::fmt;
+use std::ops::Range;
+
+/// Most messages have fewer.
+const USUAL: usize = 10;
 
 /// Names of the properties that RocketMQ itself uses (protocol §5.5).
 pub mod key {
@@ -82,18 +88,25 @@ pub const MAX_LENGTH: usize = 32_767;
 
 /// The pairs of a property string; pieces that are no pair, and empty names or values, are left out.
 pub fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut rest = text;
+    spans(text).map(|(name, value)| (&text[name], &text[value]))
+}
+
+/// Where the names and values of [`pairs`] are.
+fn spans(text: &str) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let bytes = text.as_bytes();
+    let mut next = 0;
     std::iter::from_fn(move || {
-        while !rest.is_empty() {
-            let bytes = rest.as_bytes();
-            let end = memchr::memchr(PAIR_END as u8, bytes).unwrap_or(bytes.len());
-            let name_end = memchr::memchr(NAME_END as u8, &bytes[..end]);
-            let (piece, behind) = rest.split_at(end);
-            rest = behind.get(1..).unwrap_or_default();
-            if let Some(at) = name_end
-                && (1..end - 1).contains(&at)
+        while next < bytes.len() {
+            let start = next;
+            let length = memchr::memchr(PAIR_END as u8, &bytes[start..]);
+            let end = length.map_or(bytes.len(), |length| start + length);
+            next = end + 1;
+            let middle = memchr::memchr(NAME_END as u8, &bytes[start..end]);
+            if let Some(middle) = middle.map(|length| start + length)
+                && start < middle
+                && middle + 1 < end
             {
-                return Some((&piece[..at], &piece[at + 1..]));
+                return Some((start..middle, middle + 1..end));
             }
         }
         None
@@ -118,7 +131,7 @@ pub fn append(text: &mut String, name: &str, value: &str) {
 
 /// The properties of one message, in the order in which they were set.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Properties(Vec<(String, String)>);
+pub struct Properties(TextPairs<USUAL>);
 
 impl Properties {
     /// None.
@@ -126,16 +139,31 @@ impl Properties {
         Properties::default()
     }
 
-    /// Reads a property string.
+    /// Reads a property string; of several values of one name the last counts.
     pub fn parse(text: &str) -> Self {
-        let mut properties = Properties::new();
-        pairs(text).for_each(|(name, value)| properties.set(name, value));
-        properties
+        Properties::spanned(text, |spans| TextPairs::built(text.to_string(), spans))
+    }
+
+    /// As [`parse`](Self::parse), of text that is kept where it is.
+    pub(crate) fn received(text: ByteString) -> Self {
+        Properties::spanned(&text, |spans| TextPairs::received(text.clone(), spans))
+    }
+
+    fn spanned(text: &str, make: impl FnOnce(Spans<USUAL>) -> TextPairs<USUAL>) -> Self {
+        let mut found = Spans::<USUAL>::new();
+        for (name, value) in spans(text) {
+            let known = found.iter_mut().find(|(known, _)| text[known.range()] == text[name.clone()]);
+            match known {
+                Some((_, old)) => *old = Span::new(value),
+                None => found.push((Span::new(name), Span::new(value))),
+            }
+        }
+        Properties(make(found))
     }
 
     /// The value of a property.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
     /// The value of a property that holds a number.
@@ -144,23 +172,28 @@ impl Properties {
     }
 
     /// Sets a property, in place of its former value if it has one.
-    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        let (name, value) = (name.into(), value.into());
-        match self.0.iter_mut().find(|(key, _)| *key == name) {
-            Some(pair) => pair.1 = value,
-            None => self.0.push((name, value)),
+    pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<str>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        match self.0.position(name) {
+            Some(index) => self.0.replace(index, value),
+            None => self.0.push(name, value),
         }
+    }
+
+    /// Sets a property to a number in decimal.
+    pub fn set_number(&mut self, name: &str, value: i64) {
+        self.set(name, itoa::Buffer::new().format(value));
     }
 
     /// Removes a property and returns its value.
     pub fn remove(&mut self, name: &str) -> Option<String> {
-        let index = self.0.iter().position(|(key, _)| key == name)?;
-        Some(self.0.remove(index).1)
+        let index = self.0.position(name)?;
+        Some(self.0.remove(index).to_string())
     }
 
     /// The pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter()
     }
 
     /// How many there are.
@@ -175,8 +208,7 @@ impl Properties {
 
     /// The property string, with its last separator.
     pub fn encode(&self) -> String {
-        let mut text =
-            String::with_capacity(self.0.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
+        let mut text = String::with_capacity(self.iter().map(|(k, v)| k.len() + v.len() + 2).sum());
         self.iter().for_each(|(name, value)| append(&mut text, name, value));
         text
     }
@@ -184,11 +216,11 @@ impl Properties {
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        self.0.fmt(f)
     }
 }
 
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Properties {
+impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Properties {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut properties = Properties::new();
         pairs.into_iter().for_each(|(name, value)| properties.set(name, value));

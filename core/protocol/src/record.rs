@@ -7,6 +7,7 @@
 
 use crate::properties::{self, Properties};
 use bytes::Bytes;
+use bytestring::ByteString;
 use ferromq_model::flags::message;
 use std::net::{IpAddr, SocketAddr};
 use thiserror::Error;
@@ -382,6 +383,8 @@ impl StoredMessage {
         let text = |range: std::ops::Range<usize>| {
             std::str::from_utf8(&record.bytes[range]).map_err(|_| RecordError::Text)
         };
+        let properties = source.slice_ref(&record.bytes[record.properties..]);
+        let properties = ByteString::try_from(properties).map_err(|_| RecordError::Text)?;
         Ok(StoredMessage {
             topic: text(record.topic..record.properties - 2)?.to_string(),
             queue_id: record.queue_id(),
@@ -396,7 +399,7 @@ impl StoredMessage {
             reconsume_times: record.reconsume_times(),
             prepared_transaction_offset: record.prepared_transaction_offset(),
             body: source.slice_ref(record.body()),
-            properties: Properties::parse(text(record.properties..record.bytes.len())?),
+            properties: Properties::received(properties),
         })
     }
 

@@ -223,8 +223,8 @@ fn decode(
             continue;
         }
         let mut message = ReceivedMessage::new(stored, &process.queue.broker_name);
-        message.properties.set(key::MIN_OFFSET, header.min_offset.to_string());
-        message.properties.set(key::MAX_OFFSET, header.max_offset.to_string());
+        message.properties.set_number(key::MIN_OFFSET, header.min_offset);
+        message.properties.set_number(key::MAX_OFFSET, header.max_offset);
         messages.push(message);
     }
     Ok(messages)
