@@ -329,7 +329,9 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
             Member::Version => command.version = reader.integer()?.unwrap_or(0),
             Member::Language => command.language = reader.language()?,
             Member::Remark => command.remark = reader.remark()?,
-            Member::Other => drop(reader.value(MAX_DEPTH)?),
+            Member::Other => {
+                reader.value(MAX_DEPTH)?;
+            }
         }
         Ok(())
     })?;
