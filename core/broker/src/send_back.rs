@@ -89,14 +89,13 @@ impl Retry<'_> {
         let dead_letters = names::dlq_topic(self.group);
         let (topic, queue_id, tags) = if dead {
             broker.topics.get_or_create_for_group(&dead_letters, 1, perm::READ_WRITE, false, 0);
-            own.set(
-                key::DLQ_ORIGIN_TOPIC,
-                own.get(key::RETRY_TOPIC).unwrap_or_default().to_string(),
-            );
-            own.set(
-                key::DLQ_ORIGIN_MESSAGE_ID,
-                own.get(key::ORIGIN_MESSAGE_ID).unwrap_or_default().to_string(),
-            );
+            for (origin, of) in [
+                (key::DLQ_ORIGIN_TOPIC, key::RETRY_TOPIC),
+                (key::DLQ_ORIGIN_MESSAGE_ID, key::ORIGIN_MESSAGE_ID),
+            ] {
+                let value = own.get(of).map(str::to_string);
+                own.set(origin, value.unwrap_or_default());
+            }
             broker.stats.dlq(self.group, original.topic(), now_ms());
             (dead_letters.as_str(), 0, tags)
         } else {
