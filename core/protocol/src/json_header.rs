@@ -346,10 +346,7 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
     Ok(command)
 }
 
-fn ext_fields(
-    reader: &mut Reader<'_>,
-    pairs: &mut FieldSpans,
-) -> Result<(), FrameError> {
+fn ext_fields(reader: &mut Reader<'_>, pairs: &mut FieldSpans) -> Result<(), FrameError> {
     if reader.peek() == Some(b'n') {
         return reader.bare().map(drop);
     }

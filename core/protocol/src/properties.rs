@@ -152,7 +152,8 @@ impl Properties {
     fn spanned(text: &str, make: impl FnOnce(Spans<USUAL>) -> TextPairs<USUAL>) -> Self {
         let mut found = Spans::<USUAL>::new();
         for (name, value) in spans(text) {
-            let known = found.iter_mut().find(|(known, _)| text[known.range()] == text[name.clone()]);
+            let known =
+                found.iter_mut().find(|(known, _)| text[known.range()] == text[name.clone()]);
             match known {
                 Some((_, old)) => *old = Span::new(value),
                 None => found.push((Span::new(name), Span::new(value))),

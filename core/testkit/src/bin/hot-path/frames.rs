@@ -1,9 +1,9 @@
 //! Requests as clients send them.
 
 use bytes::Bytes;
+use ferromq_protocol::batch::{self, BatchEntry};
 use ferromq_protocol::code::request;
 use ferromq_protocol::headers::{PullMessageRequest, SendMessageRequestV2};
-use ferromq_protocol::batch::{self, BatchEntry};
 use ferromq_protocol::{Command, Serialization};
 
 pub(crate) const TOPIC: &str = "Orders";
