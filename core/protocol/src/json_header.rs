@@ -10,21 +10,22 @@ use crate::pairs::Span;
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use std::borrow::Cow;
-use std::ops::Range;
 
 /// How deep unknown members may nest before they are taken for an attack.
 const MAX_DEPTH: usize = 32;
 
+/// What it reads is `None` when it is malformed; `reason` then says how.
 struct Reader<'a> {
     bytes: &'a mut [u8],
     position: usize,
+    reason: &'static str,
 }
 
 /// A scalar, or the text of whatever else stood there.
 enum Value {
     Null,
-    Text(Range<usize>),
-    Bare(Range<usize>),
+    Text(Span),
+    Bare(Span),
 }
 
 /// Every byte of a word set to one value.
@@ -54,8 +55,11 @@ fn stop_at(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 impl Reader<'_> {
-    fn fail<T>(&self, reason: &'static str) -> Result<T, FrameError> {
-        Err(FrameError::Malformed { kind: "JSON", position: self.position, reason })
+    /// Nothing, and why.
+    #[cold]
+    fn fail<T>(&mut self, reason: &'static str) -> Option<T> {
+        self.reason = reason;
+        None
     }
 
     fn peek(&mut self) -> Option<u8> {
@@ -74,18 +78,15 @@ impl Reader<'_> {
         found
     }
 
-    fn expect(&mut self, byte: u8, reason: &'static str) -> Result<(), FrameError> {
-        if self.eat(byte) { Ok(()) } else { self.fail(reason) }
+    fn expect(&mut self, byte: u8, reason: &'static str) -> Option<()> {
+        if self.eat(byte) { Some(()) } else { self.fail(reason) }
     }
 
     /// Calls `member` with the span of each key of the object at hand; it must take the value.
-    fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, Range<usize>) -> Result<(), FrameError>,
-    ) -> Result<(), FrameError> {
+    fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Option<()>) -> Option<()> {
         self.expect(b'{', "expected an object")?;
         if self.eat(b'}') {
-            return Ok(());
+            return Some(());
         }
         loop {
             self.peek();
@@ -93,14 +94,14 @@ impl Reader<'_> {
             self.expect(b':', "expected a colon")?;
             member(self, key)?;
             if self.eat(b'}') {
-                return Ok(());
+                return Some(());
             }
             self.expect(b',', "expected a comma or the end of the object")?;
         }
     }
 
     /// Takes a string and leaves its unescaped text at the returned place.
-    fn string(&mut self) -> Result<Range<usize>, FrameError> {
+    fn string(&mut self) -> Option<Span> {
         if self.bytes.get(self.position) != Some(&b'"') {
             return self.fail("expected a string");
         }
@@ -114,22 +115,18 @@ impl Reader<'_> {
             return self.escaped_string(start, stop);
         }
         self.position = stop + 1;
-        Ok(start..stop)
+        Some(Span::new(start..stop))
     }
 
     /// Takes the rest of a string that has an escape at `stop`.
-    fn escaped_string(
-        &mut self,
-        start: usize,
-        mut stop: usize,
-    ) -> Result<Range<usize>, FrameError> {
+    fn escaped_string(&mut self, start: usize, mut stop: usize) -> Option<Span> {
         let mut end = stop;
         loop {
             self.position = stop + 1;
             if self.bytes[stop] == b'"' {
                 // What is left of the escapes may be parts of characters.
                 self.bytes[end..stop].fill(b' ');
-                return Ok(start..end);
+                return Some(Span::new(start..end));
             }
             end = self.escape(end)?;
             let Some(next) = stop_at(self.bytes, self.position) else {
@@ -142,7 +139,7 @@ impl Reader<'_> {
     }
 
     /// Resolves the escape after a backslash, writes it at `end` and returns the new end.
-    fn escape(&mut self, end: usize) -> Result<usize, FrameError> {
+    fn escape(&mut self, end: usize) -> Option<usize> {
         let Some(&byte) = self.bytes.get(self.position) else {
             return self.fail("a string does not end");
         };
@@ -159,25 +156,25 @@ impl Reader<'_> {
         };
         let length = character.len_utf8();
         character.encode_utf8(&mut self.bytes[end..end + length]);
-        Ok(end + length)
+        Some(end + length)
     }
 
-    fn unicode_escape(&mut self) -> Result<char, FrameError> {
+    fn unicode_escape(&mut self) -> Option<char> {
         let first = self.hex4()?;
         if !(0xD800..0xDC00).contains(&first) {
-            return Ok(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
+            return Some(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER));
         }
         if self.bytes.get(self.position..self.position + 2) != Some(b"\\u") {
-            return Ok(char::REPLACEMENT_CHARACTER);
+            return Some(char::REPLACEMENT_CHARACTER);
         }
         self.position += 2;
         let second = self.hex4()?;
         let pair = 0x10000 + ((first - 0xD800) << 10) + second.wrapping_sub(0xDC00);
         let valid = (0xDC00..0xE000).contains(&second);
-        Ok(char::from_u32(pair).filter(|_| valid).unwrap_or(char::REPLACEMENT_CHARACTER))
+        Some(char::from_u32(pair).filter(|_| valid).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    fn hex4(&mut self) -> Result<u32, FrameError> {
+    fn hex4(&mut self) -> Option<u32> {
         let digits = self.bytes.get(self.position..).and_then(|rest| rest.first_chunk::<4>());
         let value = digits.and_then(|digits| {
             digits.iter().try_fold(0, |value, digit| {
@@ -193,20 +190,20 @@ impl Reader<'_> {
         match value {
             Some(value) => {
                 self.position += 4;
-                Ok(value)
+                Some(value)
             }
             None => self.fail("expected four hexadecimal digits"),
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, FrameError> {
+    fn value(&mut self, depth: usize) -> Option<Value> {
         match self.peek() {
-            Some(b'"') => Ok(Value::Text(self.string()?)),
+            Some(b'"') => Some(Value::Text(self.string()?)),
             Some(b'{' | b'[') if depth == 0 => self.fail("nested too deeply"),
             Some(b'{') => {
                 let start = self.position;
-                self.object(|reader, _| reader.value(depth - 1).map(drop))?;
-                Ok(Value::Bare(start..self.position))
+                self.object(|reader, _| reader.value(depth - 1).map(|_| ()))?;
+                Some(Value::Bare(Span::new(start..self.position)))
             }
             Some(b'[') => self.array(depth - 1),
             Some(_) => self.bare(),
@@ -214,7 +211,7 @@ impl Reader<'_> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Value, FrameError> {
+    fn array(&mut self, depth: usize) -> Option<Value> {
         let start = self.position;
         self.position += 1;
         if !self.eat(b']') {
@@ -226,11 +223,11 @@ impl Reader<'_> {
                 self.expect(b',', "expected a comma or the end of the array")?;
             }
         }
-        Ok(Value::Bare(start..self.position))
+        Some(Value::Bare(Span::new(start..self.position)))
     }
 
     /// A number, `true`, `false` or `null`.
-    fn bare(&mut self) -> Result<Value, FrameError> {
+    fn bare(&mut self) -> Option<Value> {
         let start = self.position;
         let is_bare = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
         while self.bytes.get(self.position).is_some_and(is_bare) {
@@ -238,44 +235,94 @@ impl Reader<'_> {
         }
         match &self.bytes[start..self.position] {
             b"" => self.fail("expected a value"),
-            b"null" => Ok(Value::Null),
-            _ => Ok(Value::Bare(start..self.position)),
+            b"null" => Some(Value::Null),
+            _ => Some(Value::Bare(Span::new(start..self.position))),
         }
     }
 
-    /// A whole number, bare or in quotes; `None` for null.
-    fn integer(&mut self) -> Result<Option<i32>, FrameError> {
-        let range = match self.value(0)? {
-            Value::Null => return Ok(None),
-            Value::Text(range) | Value::Bare(range) => range,
+    /// A whole number, bare or in quotes; 0 for null.
+    fn integer(&mut self) -> Option<i32> {
+        let span = match self.value(0)? {
+            Value::Null => return Some(0),
+            Value::Text(span) | Value::Bare(span) => span,
         };
-        let text = std::str::from_utf8(&self.bytes[range]).unwrap_or_default();
-        match text.parse() {
-            Ok(number) => Ok(Some(number)),
-            Err(_) => self.fail("expected a 32-bit number"),
+        match decimal(&self.bytes[span.range()]) {
+            Some(number) => Some(number),
+            None => self.fail("expected a 32-bit number"),
         }
     }
 
-    fn text(&self, range: Range<usize>) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.bytes[range])
+    fn text(&self, span: Span) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes[span.range()])
     }
 
-    fn remark(&mut self) -> Result<Option<Cow<'static, str>>, FrameError> {
-        Ok(match self.value(0)? {
+    fn remark(&mut self) -> Option<Option<Cow<'static, str>>> {
+        Some(match self.value(0)? {
             Value::Null => None,
-            Value::Text(range) | Value::Bare(range) => {
-                Some(Cow::Owned(self.text(range).into_owned()))
-            }
+            Value::Text(span) | Value::Bare(span) => Some(Cow::Owned(self.text(span).into_owned())),
         })
     }
 
-    fn language(&mut self) -> Result<Language, FrameError> {
-        Ok(match self.value(0)? {
+    fn language(&mut self) -> Option<Language> {
+        Some(match self.value(0)? {
             Value::Null => Language::UNKNOWN,
             Value::Text(name) => Language::from_name(&self.text(name)),
             Value::Bare(ordinal) => Language(self.text(ordinal).parse().unwrap_or(0xFF)),
         })
     }
+
+    fn ext_fields(&mut self, pairs: &mut FieldSpans) -> Option<()> {
+        if self.peek() == Some(b'n') {
+            return self.bare().map(|_| ());
+        }
+        self.object(|reader, key| {
+            match reader.value(MAX_DEPTH)? {
+                Value::Null => {}
+                Value::Text(value) | Value::Bare(value) => pairs.push((key, value)),
+            }
+            Some(())
+        })
+    }
+
+    /// The whole header.
+    fn header(&mut self, command: &mut Command, pairs: &mut FieldSpans) -> Option<()> {
+        self.object(|reader, key| {
+            // Which member it is must be known before the value is read, as reading moves bytes.
+            match Member::of(&reader.bytes[key.range()]) {
+                Member::ExtFields => reader.ext_fields(pairs)?,
+                Member::Code => command.code = reader.integer()?,
+                Member::Opaque => command.opaque = reader.integer()?,
+                Member::Flag => command.flag = reader.integer()?,
+                Member::Version => command.version = reader.integer()?,
+                Member::Language => command.language = reader.language()?,
+                Member::Remark => command.remark = reader.remark()?,
+                Member::Other => {
+                    reader.value(MAX_DEPTH)?;
+                }
+            }
+            Some(())
+        })?;
+        match self.peek() {
+            None => Some(()),
+            Some(_) => self.fail("something follows the header object"),
+        }
+    }
+}
+
+/// A whole number of 32 bits.
+fn decimal(text: &[u8]) -> Option<i32> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
+    if digits.is_empty() {
+        return None;
+    }
+    let value = digits.iter().try_fold(0, |value: i64, byte| {
+        Some(value * 10 + digit(byte)?).filter(|value| *value <= 1 << 31)
+    })?;
+    i32::try_from(if negative { -value } else { value }).ok()
 }
 
 /// The members of a header.
@@ -318,25 +365,10 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
         body: Bytes::new(),
     };
     let mut pairs = FieldSpans::new();
-    let mut reader = Reader { bytes: &mut header, position: 0 };
-    reader.object(|reader, key| {
-        // Which member it is must be known before the value is read, as reading moves bytes.
-        match Member::of(&reader.bytes[key]) {
-            Member::ExtFields => ext_fields(reader, &mut pairs)?,
-            Member::Code => command.code = reader.integer()?.unwrap_or(0),
-            Member::Opaque => command.opaque = reader.integer()?.unwrap_or(0),
-            Member::Flag => command.flag = reader.integer()?.unwrap_or(0),
-            Member::Version => command.version = reader.integer()?.unwrap_or(0),
-            Member::Language => command.language = reader.language()?,
-            Member::Remark => command.remark = reader.remark()?,
-            Member::Other => {
-                reader.value(MAX_DEPTH)?;
-            }
-        }
-        Ok(())
-    })?;
-    if reader.peek().is_some() {
-        return reader.fail("something follows the header object");
+    let mut reader = Reader { bytes: &mut header, position: 0, reason: "" };
+    if reader.header(&mut command, &mut pairs).is_none() {
+        let Reader { position, reason, .. } = reader;
+        return Err(FrameError::Malformed { kind: "JSON", position, reason });
     }
     let header = ByteString::try_from(header).map_err(|error| {
         let position = error.valid_up_to();
@@ -344,21 +376,6 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
     })?;
     command.fields = Fields::of_header(header, pairs);
     Ok(command)
-}
-
-fn ext_fields(reader: &mut Reader<'_>, pairs: &mut FieldSpans) -> Result<(), FrameError> {
-    if reader.peek() == Some(b'n') {
-        return reader.bare().map(drop);
-    }
-    reader.object(|reader, key| {
-        match reader.value(MAX_DEPTH)? {
-            Value::Null => {}
-            Value::Text(value) | Value::Bare(value) => {
-                pairs.push((Span::new(key), Span::new(value)));
-            }
-        }
-        Ok(())
-    })
 }
 
 /// Appends the header with its members in alphabetical order, as Apache's clients do.
