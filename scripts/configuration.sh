@@ -10,9 +10,10 @@ Written by `make docs` from the tables that the program itself uses; do not edit
 bytes unless a line says otherwise. `port` means 0 to 65535, 0 being a free one.
 
 - Servers read them from files in Java's properties format, as Apache's: `key=value` lines, given with `-c`.
-- Node takes them as options under the same keys, Python as keyword arguments under the names of the second column. Clients
-  take those of `client` and of their own kind; embedded servers those of `broker` and `store`.
-- Rust has a field for each in the struct of the same name, as in `ProducerConfig`.
+- C takes them by `ferromq_config_set(config, "key", "value")`, C++ by `config.set("key", "value")`, Node as options, Python
+  as keyword arguments, and Rust as fields of the structs `BrokerConfig`, `StoreConfig`, `ClientConfig`, `ProducerConfig` and
+  `ConsumerConfig`; each table has the names. Clients take those of `client` and of their own kind, embedded servers those of
+  `broker` and `store`.
 
 TEXT
 for part in namesrv broker store client producer consumer; do

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Packs target/dist/ferromq-VERSION-SYSTEM.tar.gz: program, headers, shared and static library, and what
-# pkg-config and CMake want to know; where there is dpkg-deb, the same as a Debian package. Then unpacks them
-# elsewhere and builds and runs an example each way. PROFILE=dev is quicker.
+# pkg-config and CMake want to know; where there is dpkg-deb, the same as a Debian package. Then unpacks the
+# one elsewhere and installs the other into an empty root, and builds and runs examples with each, by the
+# commands of docs/c.md. PROFILE=dev is quicker.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -34,17 +35,18 @@ Libs.private: -lpthread -ldl -lm
 PC
 cat > "$tree/lib/cmake/ferromq/ferromqConfig.cmake" <<'CMAKE'
 # ferromq::ferromq is the shared library, ferromq::static the other.
-get_filename_component(_ferromq_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
+get_filename_component(_ferromq_libraries "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
+get_filename_component(_ferromq_include "${_ferromq_libraries}/../include" ABSOLUTE)
 if(NOT TARGET ferromq::ferromq)
   add_library(ferromq::ferromq SHARED IMPORTED)
   set_target_properties(ferromq::ferromq PROPERTIES
-    IMPORTED_LOCATION "${_ferromq_prefix}/lib/libferromq.so.1"
+    IMPORTED_LOCATION "${_ferromq_libraries}/libferromq.so.1"
     IMPORTED_SONAME "libferromq.so.1"
-    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_prefix}/include")
+    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_include}")
   add_library(ferromq::static STATIC IMPORTED)
   set_target_properties(ferromq::static PROPERTIES
-    IMPORTED_LOCATION "${_ferromq_prefix}/lib/libferromq.a"
-    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_prefix}/include"
+    IMPORTED_LOCATION "${_ferromq_libraries}/libferromq.a"
+    INTERFACE_INCLUDE_DIRECTORIES "${_ferromq_include}"
     INTERFACE_LINK_LIBRARIES "pthread;dl;m")
 endif()
 CMAKE
@@ -54,6 +56,12 @@ if(NOT PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION)
   set(PACKAGE_VERSION_COMPATIBLE TRUE)
 endif()
 CMAKE
+echo "== what the shared library shows"
+# Its name has the number of the interface, and nothing but the interface can be linked with.
+abi=$(sed -n 's/^#define FERROMQ_ABI_VERSION //p' include/ferromq.h)
+objdump -p "$tree/lib/libferromq.so.1" | grep -E "SONAME +libferromq\.so\.$abi\$"
+nm --dynamic --defined-only --format=posix "$tree/lib/libferromq.so.1" | cut -d' ' -f1 | LC_ALL=C sort | diff -u ffi/symbols.txt -
+
 tar --create --gzip --owner=0 --group=0 --file "$out/$name.tar.gz" --directory "$work" "$name"
 
 if command -v dpkg-deb > /dev/null; then
@@ -61,6 +69,9 @@ if command -v dpkg-deb > /dev/null; then
     libraries=usr/lib/$(cc -print-multiarch)
     package=$work/package
     mkdir -p "$package/DEBIAN" "$package/usr/share/doc/ferromq" "$package/$libraries/pkgconfig"
+    cp -r "$tree/lib/cmake" "$package/$libraries"
+    # One folder deeper than in the archive.
+    sed -i 's|/../include"|/../../include"|' "$package/$libraries/cmake/ferromq/ferromqConfig.cmake"
     cp -r "$tree/bin" "$tree/include" "$package/usr"
     cp -P "$tree"/lib/libferromq* "$package/$libraries"
     cp LICENSE "$package/usr/share/doc/ferromq/copyright"
@@ -85,44 +96,69 @@ elsewhere=$work/elsewhere
 mkdir "$elsewhere"
 tar --extract --file "$out/$name.tar.gz" --directory "$elsewhere"
 prefix=$elsewhere/$name
-cp examples/c/embedded.c examples/cpp/embedded.cpp "$elsewhere"
+cp examples/c/embedded.c "$elsewhere/program.c"
+cp examples/cpp/embedded.cpp "$elsewhere/program.cpp"
+# The commands of the page.
+block() { awk -v kind="$1" '$0 == "```" kind { inside = 1; next } /^```/ { inside = 0 } inside' "$root/docs/c.md"; }
 cd "$elsewhere"
 "$prefix/bin/ferromq" --version
 if command -v pkg-config > /dev/null; then
     echo "== with pkg-config"
-    export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-    # Its words are arguments.
-    # shellcheck disable=SC2046
-    cc embedded.c -o with-pkg-config $(pkg-config --cflags --libs ferromq) "-Wl,-rpath,$prefix/lib"
-    ./with-pkg-config
+    block sh
+    PKG_CONFIG_PATH=$prefix/lib/pkgconfig bash -euc "$(block sh)"
+    LD_LIBRARY_PATH=$prefix/lib ./program
+    rm program
 fi
 if command -v cmake > /dev/null; then
     echo "== with CMake"
-    cat > CMakeLists.txt <<'CMAKE'
+    cat > CMakeLists.txt <<CMAKE
 cmake_minimum_required(VERSION 3.13)
 project(example C CXX)
-find_package(ferromq REQUIRED)
-add_executable(shared embedded.c)
-target_link_libraries(shared ferromq::ferromq)
-add_executable(static embedded.c)
+add_executable(program program.c)
+$(block cmake)
+add_executable(static program.c)
 target_link_libraries(static ferromq::static)
-add_executable(cpp embedded.cpp)
+add_executable(cpp program.cpp)
 target_link_libraries(cpp ferromq::ferromq)
 target_compile_features(cpp PRIVATE cxx_std_17)
 CMAKE
     cmake -S . -B build -DCMAKE_PREFIX_PATH="$prefix" > cmake.log || { cat cmake.log; exit 1; }
     cmake --build build >> cmake.log || { cat cmake.log; exit 1; }
-    ./build/shared
+    ./build/program
     ./build/static
     ./build/cpp
 fi
 if command -v dpkg-deb > /dev/null; then
     echo "== from the Debian package"
-    dpkg-deb --extract "$out"/ferromq_*.deb "$elsewhere/root"
-    "$elsewhere/root/usr/bin/ferromq" --version
-    export PKG_CONFIG_PATH=$elsewhere/root/$libraries/pkgconfig PKG_CONFIG_SYSTEM_INCLUDE_PATH=/none
-    # shellcheck disable=SC2046
-    cc embedded.c -o from-debian $(pkg-config --cflags --libs ferromq) "-Wl,-rpath,$elsewhere/root/$libraries"
-    ./from-debian
+    installed=$elsewhere/root
+    deb=$out/ferromq_${version}_$architecture.deb
+    dpkg-deb --info "$deb" | grep -E '^ (Package|Version|Architecture|Depends):'
+    mkdir -p "$installed/var/lib/dpkg"/{info,updates} "$installed/var/lib/dpkg/triggers"
+    touch "$installed/var/lib/dpkg/"{status,available}
+    # What it depends on is not in this root, and only root may make one with owners of its own.
+    if [ "$(id -u)" = 0 ]; then
+        dpkg --root="$installed" --force-depends --force-not-root --install "$deb" > dpkg.log 2>&1 || { cat dpkg.log; exit 1; }
+        dpkg --root="$installed" --status ferromq | grep '^Status: install ok installed$'
+    else
+        dpkg-deb --extract "$deb" "$installed"
+    fi
+    "$installed/usr/bin/ferromq" --version
+    if command -v pkg-config > /dev/null; then
+        rm -f program
+        # The root is somewhere else, and the paths in the package's file follow it.
+        PKG_CONFIG_PATH=$installed/$libraries/pkgconfig PKG_CONFIG_SYSTEM_INCLUDE_PATH=/none bash -euc "$(block sh)"
+        LD_LIBRARY_PATH=$installed/$libraries ./program
+    fi
+    cmake_files=$installed/$libraries/cmake/ferromq
+    if command -v cmake > /dev/null; then
+        cmake -S . -B build-deb -Dferromq_DIR="$cmake_files" > cmake.log || { cat cmake.log; exit 1; }
+        cmake --build build-deb --target program static >> cmake.log || { cat cmake.log; exit 1; }
+        ./build-deb/program
+        ./build-deb/static
+    fi
+    if [ "$(id -u)" = 0 ]; then
+        dpkg --root="$installed" --force-not-root --remove ferromq > dpkg.log 2>&1 || { cat dpkg.log; exit 1; }
+        [ ! -e "$installed/usr/bin/ferromq" ]
+    fi
 fi
 ls -l "$out"

@@ -5,7 +5,7 @@ use crate::output;
 use clap::ValueEnum;
 use ferromq_broker::config::BrokerConfig;
 use ferromq_client::{ClientConfig, ConsumerConfig, ProducerConfig};
-use ferromq_model::config::manual;
+use ferromq_model::config::{Readers, manual};
 use ferromq_namesrv::NamesrvConfig;
 use ferromq_store::StoreConfig;
 
@@ -29,12 +29,12 @@ pub enum Part {
 /// Prints a group's settings.
 pub fn print(part: Part) -> Outcome {
     let text = match part {
-        Part::Broker => manual::<BrokerConfig>(),
-        Part::Store => manual::<StoreConfig>(),
-        Part::Namesrv => manual::<NamesrvConfig>(),
-        Part::Client => manual::<ClientConfig>(),
-        Part::Producer => manual::<ProducerConfig>(),
-        Part::Consumer => manual::<ConsumerConfig>(),
+        Part::Broker => manual::<BrokerConfig>(Readers::FilesAndLanguages),
+        Part::Store => manual::<StoreConfig>(Readers::FilesAndLanguages),
+        Part::Namesrv => manual::<NamesrvConfig>(Readers::Files),
+        Part::Client => manual::<ClientConfig>(Readers::Languages),
+        Part::Producer => manual::<ProducerConfig>(Readers::Languages),
+        Part::Consumer => manual::<ConsumerConfig>(Readers::Languages),
     };
     Ok(output::line(text.trim_end())?)
 }

@@ -1,11 +1,14 @@
 //! Consuming as a member of a group.
 
+use crate::callback::{Callback, Callers, ferromq_user_data_destroy_t};
 use crate::config::{ferromq_config_t, read};
 use crate::error::{Fault, answer, ferromq_error_t, guard};
-use crate::memory::{Out, attend, handle, take, text, wait};
+use crate::memory::{Out, attend, c_text, handle, subscription, take, text, wait};
+use crate::queues::ferromq_queues_t;
 use crate::received::ferromq_batch_t;
-use facade::{Consumer, ConsumerConfig};
-use std::ffi::c_char;
+use crate::texts::ferromq_texts_t;
+use facade::{Consumer, ConsumerConfig, Error};
+use std::ffi::{CString, c_char, c_void};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
@@ -17,8 +20,22 @@ use tokio::task::AbortHandle;
 /// Receives messages together with the other members of its group. Any thread may use it at any time.
 pub struct ferromq_consumer_t {
     consumer: Arc<Consumer>,
+    client_id: CString,
     bell: OnceCell<Bell>,
+    callers: Callers,
 }
+
+impl ferromq_consumer_t {
+    fn close(&self) -> Result<(), Fault> {
+        self.callers.refuse_own()?;
+        // First: what the callback acknowledges while it ends is still stored.
+        self.callers.finish();
+        attend(self.consumer.close())
+    }
+}
+
+/// How long a thread that calls back waits before it looks around.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// What an event loop watches.
 struct Bell {
@@ -32,7 +49,7 @@ impl Drop for ferromq_consumer_t {
         if let Some(bell) = self.bell.get() {
             bell.task.abort();
         }
-        let _ = attend(self.consumer.close());
+        let _ = self.close();
     }
 }
 
@@ -69,19 +86,6 @@ fn of<'a>(consumer: *const ferromq_consumer_t) -> Result<&'a ferromq_consumer_t,
     unsafe { handle(consumer, "the consumer") }
 }
 
-/// A topic and tags.
-///
-/// # Safety
-/// Both are NULL or texts that end with a zero byte.
-unsafe fn subscription<'a>(
-    topic: *const c_char,
-    tags: *const c_char,
-) -> Result<(&'a str, &'a str), Fault> {
-    let tags = if tags.is_null() { c"*".as_ptr() } else { tags };
-    // SAFETY: by the contract of this function.
-    unsafe { Ok((text(topic, "the topic")?, text(tags, "the tags")?)) }
-}
-
 /// Joins a group, and receives a topic: `tags` is `*` for everything, or tags such as `TagA || TagB`; NULL
 /// is `*`. Further topics come with `ferromq_consumer_subscribe`. Settings: those of clients and
 /// consumers; `namesrvAddr` and `consumerGroup` are needed. With `ordered` other than 0, the next messages
@@ -102,7 +106,12 @@ pub unsafe extern "C" fn ferromq_consumer_create(
         // SAFETY: the caller gives terminated texts.
         let subscription = unsafe { subscription(topic, tags) }?;
         let consumer = wait(Consumer::start(client, own, &[subscription], ordered != 0))?;
-        out.put(ferromq_consumer_t { consumer: Arc::new(consumer), bell: OnceCell::new() });
+        out.put(ferromq_consumer_t {
+            client_id: c_text(consumer.client_id()),
+            consumer: Arc::new(consumer),
+            bell: OnceCell::new(),
+            callers: Callers::default(),
+        });
         Ok(())
     })
 }
@@ -149,6 +158,7 @@ pub unsafe extern "C" fn ferromq_consumer_poll(
     guard(|| {
         out.required()?;
         let it = of(consumer)?;
+        it.callers.none()?;
         let patience = Duration::from_millis(timeout_ms.max(0) as u64);
         let deliveries = wait(it.consumer.poll(max, patience));
         if let Some(bell) = it.bell.get() {
@@ -156,6 +166,51 @@ pub unsafe extern "C" fn ferromq_consumer_poll(
         }
         out.put(ferromq_batch_t::of_deliveries(deliveries?));
         Ok(())
+    })
+}
+
+/// Handles messages. The batch is borrowed until it returns; what is not settled by then comes again.
+pub type ferromq_batch_callback_t =
+    Option<unsafe extern "C" fn(batch: *const ferromq_batch_t, user_data: *mut c_void)>;
+
+/// Calls a function with up to `max` messages at a time as they come, instead of `ferromq_consumer_poll`. It
+/// runs on one thread of this consumer, with no lock held; it may call this library, but it may not unwind,
+/// or close or destroy this consumer. Closing the consumer waits until the function returns. `user_data_destroy`,
+/// which may be NULL, ends `user_data` when the function is called no more, in any case also when this fails. A
+/// consumer can have one such function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_consumer_on_messages(
+    consumer: *const ferromq_consumer_t,
+    max: usize,
+    callback: ferromq_batch_callback_t,
+    user_data: *mut c_void,
+    user_data_destroy: ferromq_user_data_destroy_t,
+) -> *mut ferromq_error_t {
+    let callback = Callback::new(callback, user_data, user_data_destroy);
+    guard(move || {
+        let it = of(consumer)?;
+        let function = callback.required()?;
+        if it.consumer.is_closed() {
+            return Err(Error::Closed.into());
+        }
+        let (runtime, consumer) = (facade::runtime()?, it.consumer.clone());
+        it.callers.set("ferromq-messages", move |stop| {
+            loop {
+                let polled = runtime.block_on(async {
+                    tokio::select! {
+                        biased;
+                        () = stop.notified() => None,
+                        polled = consumer.poll(max, LONG) => polled.ok(),
+                    }
+                });
+                let Some(deliveries) = polled else { return };
+                if !deliveries.is_empty() {
+                    let batch = ferromq_batch_t::of_deliveries(deliveries);
+                    // SAFETY: a function of this type, with its data and a batch that lives until it returns.
+                    unsafe { function(&raw const batch, callback.data()) };
+                }
+            }
+        })
     })
 }
 
@@ -171,7 +226,45 @@ pub unsafe extern "C" fn ferromq_consumer_wakeup_fd(consumer: *const ferromq_con
     })
 }
 
-/// How many queues are this consumer's at present.
+/// The id by which brokers know this consumer; empty for NULL. Borrowed from the consumer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_consumer_client_id(
+    consumer: *const ferromq_consumer_t,
+) -> *const c_char {
+    answer(c"".as_ptr(), || Ok(of(consumer)?.client_id.as_ptr()))
+}
+
+/// The queues that are this consumer's at present.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_consumer_queues(
+    consumer: *const ferromq_consumer_t,
+    queues: *mut *mut ferromq_queues_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(queues) };
+    guard(|| {
+        out.required()?;
+        out.put(of(consumer)?.consumer.queues().into_iter().collect());
+        Ok(())
+    })
+}
+
+/// What this consumer has counted, and what it holds, as one text of JSON: docs/statistics.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_consumer_stats_json(
+    consumer: *const ferromq_consumer_t,
+    json: *mut *mut ferromq_texts_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(json) };
+    guard(|| {
+        out.required()?;
+        out.put([of(consumer)?.consumer.statistics().to_json()].into_iter().collect());
+        Ok(())
+    })
+}
+
+/// How many queues of a topic are this consumer's at present.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_consumer_queue_count(
     consumer: *const ferromq_consumer_t,
@@ -224,15 +317,16 @@ pub unsafe extern "C" fn ferromq_consumer_commit(
 pub unsafe extern "C" fn ferromq_consumer_close(
     consumer: *const ferromq_consumer_t,
 ) -> *mut ferromq_error_t {
-    guard(|| {
-        let it = of(consumer)?;
-        attend(it.consumer.close())
-    })
+    guard(|| of(consumer)?.close())
 }
 
-/// Closes and frees a consumer. Its batches stay.
+/// Closes and frees a consumer. Its batches stay. Not from its own callback, where this does nothing but say
+/// so in the log.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_consumer_destroy(consumer: *mut ferromq_consumer_t) {
+    if of(consumer).is_ok_and(|it| it.callers.forbid_destroying()) {
+        return;
+    }
     // SAFETY: the caller gives NULL or a consumer that it does not use any more.
     unsafe { take(consumer) };
 }

@@ -5,7 +5,8 @@ use facade::{Error, ErrorKind, ServerError};
 use std::any::Any;
 use std::ffi::{CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
+use std::sync::OnceLock;
 
 /// Why a call failed.
 pub struct ferromq_error_t(pub(crate) Fault);
@@ -68,6 +69,37 @@ pub(crate) fn answer<T>(otherwise: T, work: impl FnOnce() -> Result<T, Fault>) -
 fn of<'a>(error: *const ferromq_error_t) -> Option<&'a Fault> {
     // SAFETY: the caller gives NULL or an error that is not destroyed.
     unsafe { error.as_ref() }.map(|error| &error.0)
+}
+
+fn kind(index: usize) -> Option<&'static (ErrorKind, CString)> {
+    static ALL: OnceLock<Vec<(ErrorKind, CString)>> = OnceLock::new();
+    let named = |kind: ErrorKind| (kind, c_text(kind.name));
+    ALL.get_or_init(|| ErrorKind::all().into_iter().map(named).collect()).get(index)
+}
+
+/// How many kinds of errors there are: for programs that list them. A refusal to which a server gives a
+/// number without a name is none of them; its name is `REFUSED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ferromq_error_kind_count() -> usize {
+    answer(0, || Ok(ErrorKind::all().len()))
+}
+
+/// The number of a kind of error; 0 when there are not so many.
+#[unsafe(no_mangle)]
+pub extern "C" fn ferromq_error_kind_code(index: usize) -> i32 {
+    answer(0, || Ok(kind(index).map_or(0, |(kind, _)| kind.code)))
+}
+
+/// The name of a kind of error; NULL when there are not so many. Lives as long as the library.
+#[unsafe(no_mangle)]
+pub extern "C" fn ferromq_error_kind_name(index: usize) -> *const c_char {
+    answer(null(), || Ok(kind(index).map_or(null(), |(_, name)| name.as_ptr())))
+}
+
+/// 1 when a call that fails with this kind of error may succeed when it is made again, else 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn ferromq_error_kind_retryable(index: usize) -> i32 {
+    answer(0, || Ok(kind(index).is_some_and(|(kind, _)| kind.retryable).into()))
 }
 
 /// The number: 0 for NULL, negative when this side found it, else the response code of the server that

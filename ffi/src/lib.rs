@@ -12,9 +12,11 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod admin;
+mod callback;
 mod config;
 mod consumer;
 mod error;
+mod log;
 mod memory;
 mod message;
 mod producer;
@@ -22,6 +24,7 @@ mod pull_consumer;
 mod queues;
 mod received;
 mod server;
+mod texts;
 
 use std::ffi::c_char;
 

@@ -44,6 +44,34 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str
     text.to_str().map_err(|_| Fault::argument(format!("{name} is not UTF-8")))
 }
 
+/// A text that may be left out.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn optional_text<'a>(
+    given: *const c_char,
+    name: &str,
+) -> Result<Option<&'a str>, Fault> {
+    if given.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { text(given, name) }.map(Some)
+}
+
+/// A topic and tags.
+///
+/// # Safety
+/// Both are NULL or texts that end with a zero byte.
+pub(crate) unsafe fn subscription<'a>(
+    topic: *const c_char,
+    tags: *const c_char,
+) -> Result<(&'a str, &'a str), Fault> {
+    let tags = if tags.is_null() { c"*".as_ptr() } else { tags };
+    // SAFETY: by the contract of this function.
+    unsafe { Ok((text(topic, "the topic")?, text(tags, "the tags")?)) }
+}
+
 /// Some bytes.
 ///
 /// # Safety
@@ -89,6 +117,36 @@ impl<T> Out<T> {
         if !self.0.is_null() {
             // SAFETY: not NULL, and by the contract of `new`.
             unsafe { *self.0 = give(value) };
+        }
+    }
+}
+
+/// Where a number goes. -1 first, so that it is that when the call fails.
+pub(crate) struct Number(*mut i64);
+
+impl Number {
+    /// # Safety
+    /// The pointer is NULL or may be written to.
+    pub(crate) unsafe fn new(out: *mut i64) -> Self {
+        let number = Number(out);
+        if !number.0.is_null() {
+            number.put(-1);
+        }
+        number
+    }
+
+    /// Whether there is a place for it.
+    pub(crate) fn required(&self) -> Result<(), Fault> {
+        match self.0.is_null() {
+            true => Err(Fault::argument("the place for the result is NULL".to_string())),
+            false => Ok(()),
+        }
+    }
+
+    pub(crate) fn put(&self, value: i64) {
+        if !self.0.is_null() {
+            // SAFETY: not NULL, and by the contract of `new`.
+            unsafe { *self.0 = value };
         }
     }
 }

@@ -84,6 +84,15 @@ pub unsafe extern "C" fn ferromq_message_set_delay_level(
     change(message, |message| Ok(message.delay_level(level)))
 }
 
+/// Sets a number that consumers see and brokers do not look at; 0 by default.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_message_set_flag(
+    message: *mut ferromq_message_t,
+    flag: i32,
+) -> *mut ferromq_error_t {
+    change(message, |message| Ok(message.flag(flag)))
+}
+
 /// Ends a message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_message_destroy(message: *mut ferromq_message_t) {
@@ -104,6 +113,7 @@ pub const FERROMQ_SEND_SLAVE_NOT_AVAILABLE: i32 = 3;
 pub struct ferromq_receipt_t {
     status: i32,
     message_id: CString,
+    offset_message_id: CString,
     broker_name: CString,
     queue_id: i32,
     queue_offset: i64,
@@ -119,6 +129,7 @@ impl From<SendReceipt> for ferromq_receipt_t {
                 SendStatus::SlaveNotAvailable => FERROMQ_SEND_SLAVE_NOT_AVAILABLE,
             },
             message_id: c_text(&receipt.message_id),
+            offset_message_id: c_text(&receipt.offset_message_id),
             broker_name: c_text(&receipt.queue.broker_name),
             queue_id: receipt.queue.queue_id,
             queue_offset: receipt.queue_offset,
@@ -147,6 +158,14 @@ pub unsafe extern "C" fn ferromq_receipt_message_id(
     receipt: *const ferromq_receipt_t,
 ) -> *const c_char {
     of(receipt, c"".as_ptr(), |receipt| receipt.message_id.as_ptr())
+}
+
+/// The id that says where it is stored, for `ferromq_admin_view_message`. Borrowed from the receipt.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_receipt_offset_message_id(
+    receipt: *const ferromq_receipt_t,
+) -> *const c_char {
+    of(receipt, c"".as_ptr(), |receipt| receipt.offset_message_id.as_ptr())
 }
 
 /// The broker that has it. Borrowed from the receipt.

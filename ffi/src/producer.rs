@@ -1,12 +1,16 @@
 //! Sending.
 
+use crate::callback::{Callback, Callers, ferromq_user_data_destroy_t};
 use crate::config::{ferromq_config_t, read};
 use crate::error::{Fault, answer, ferromq_error_t, guard};
 use crate::memory::{Out, attend, handle, take, text, wait};
 use crate::message::{ferromq_message_t, ferromq_receipt_t};
-use facade::{Message, MessageQueue, Producer, ProducerConfig};
-use std::ffi::c_char;
+use crate::queues::ferromq_queues_t;
+use crate::texts::ferromq_texts_t;
+use facade::{Error, Message, MessageQueue, Producer, ProducerConfig};
+use std::ffi::{c_char, c_void};
 use std::ptr::null;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -16,13 +20,26 @@ type Completion = (u64, Result<ferromq_receipt_t, ferromq_error_t>);
 /// Sends messages. Any thread may use it at any time.
 pub struct ferromq_producer_t {
     producer: Producer,
-    completed: UnboundedSender<Completion>,
-    completions: Mutex<UnboundedReceiver<Completion>>,
+    /// Nothing more once the producer is closed.
+    completed: parking_lot::Mutex<Option<UnboundedSender<Completion>>>,
+    completions: Arc<Mutex<UnboundedReceiver<Completion>>>,
+    callers: Callers,
+}
+
+impl ferromq_producer_t {
+    fn close(&self) -> Result<(), Fault> {
+        self.callers.refuse_own()?;
+        attend(self.producer.close())?;
+        // The callback hears of what is still on its way, and then of the end.
+        self.completed.lock().take();
+        self.callers.finish();
+        Ok(())
+    }
 }
 
 impl Drop for ferromq_producer_t {
     fn drop(&mut self) {
-        let _ = attend(self.producer.close());
+        let _ = self.close();
     }
 }
 
@@ -42,7 +59,12 @@ pub unsafe extern "C" fn ferromq_producer_create(
         let (client, own) = read::<ProducerConfig>(config)?;
         let producer = wait(Producer::start(client, own))?;
         let (completed, completions) = unbounded_channel();
-        out.put(ferromq_producer_t { producer, completed, completions: Mutex::new(completions) });
+        out.put(ferromq_producer_t {
+            producer,
+            completed: parking_lot::Mutex::new(Some(completed)),
+            completions: Arc::new(Mutex::new(completions)),
+            callers: Callers::default(),
+        });
         Ok(())
     })
 }
@@ -164,8 +186,8 @@ pub unsafe extern "C" fn ferromq_producer_send_async(
 ) -> *mut ferromq_error_t {
     guard(|| {
         let (it, message) = parts(producer, message)?;
+        let completed = it.completed.lock().clone().ok_or(Error::Closed)?;
         let sending = wait(it.producer.send_in_background(message))?;
-        let completed = it.completed.clone();
         facade::runtime()?.spawn(async move {
             let outcome = sending.await;
             let outcome = outcome.map(Into::into).map_err(|error| ferromq_error_t(error.into()));
@@ -173,6 +195,46 @@ pub unsafe extern "C" fn ferromq_producer_send_async(
             let _ = completed.send((token, outcome));
         });
         Ok(())
+    })
+}
+
+/// Is told what became of messages of `ferromq_producer_send_async`; they are borrowed until it returns.
+pub type ferromq_completions_callback_t =
+    Option<unsafe extern "C" fn(completions: *const ferromq_completions_t, user_data: *mut c_void)>;
+
+/// Calls a function when messages of `ferromq_producer_send_async` have been stored or have failed, instead
+/// of `ferromq_producer_poll`. It runs on one thread of this producer, with no lock held; it may call this
+/// library, but it may not unwind, wait for long, or close or destroy this producer. Closing the producer
+/// waits until it has heard of all. `user_data_destroy`, which may be NULL, ends `user_data` when the function
+/// is called no more, in any case also when this fails. A producer can have one such function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_on_completions(
+    producer: *const ferromq_producer_t,
+    callback: ferromq_completions_callback_t,
+    user_data: *mut c_void,
+    user_data_destroy: ferromq_user_data_destroy_t,
+) -> *mut ferromq_error_t {
+    let callback = Callback::new(callback, user_data, user_data_destroy);
+    guard(move || {
+        // SAFETY: the caller gives NULL or a producer that is not destroyed.
+        let it = unsafe { handle(producer, "the producer") }?;
+        let function = callback.required()?;
+        if it.completed.lock().is_none() {
+            return Err(Error::Closed.into());
+        }
+        let (runtime, completions) = (facade::runtime()?, it.completions.clone());
+        it.callers.set("ferromq-completions", move |_| {
+            let mut completions = runtime.block_on(completions.lock());
+            loop {
+                let mut all = Vec::new();
+                if runtime.block_on(completions.recv_many(&mut all, 256)) == 0 {
+                    return;
+                }
+                let all = ferromq_completions_t(all);
+                // SAFETY: a function of this type, with its data and completions that live until it returns.
+                unsafe { function(&raw const all, callback.data()) };
+            }
+        })
     })
 }
 
@@ -191,6 +253,7 @@ pub unsafe extern "C" fn ferromq_producer_poll(
         out.required()?;
         // SAFETY: the caller gives NULL or a producer that is not destroyed.
         let it = unsafe { handle(producer, "the producer") }?;
+        it.callers.none()?;
         let patience = Duration::from_millis(timeout_ms.max(0) as u64);
         let all = facade::runtime()?.block_on(async {
             let mut all = Vec::new();
@@ -262,6 +325,41 @@ pub unsafe extern "C" fn ferromq_completions_destroy(completions: *mut ferromq_c
     unsafe { take(completions) };
 }
 
+/// The queues of a topic that can be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_queues(
+    producer: *const ferromq_producer_t,
+    topic: *const c_char,
+    queues: *mut *mut ferromq_queues_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(queues) };
+    guard(|| {
+        out.required()?;
+        // SAFETY: the caller gives NULL or a producer that is not destroyed, and a terminated text.
+        let (it, topic) = unsafe { (handle(producer, "the producer")?, text(topic, "the topic")?) };
+        out.put(wait(it.producer.queues(topic))?.into_iter().collect());
+        Ok(())
+    })
+}
+
+/// What this producer has counted, as one text of JSON: docs/statistics.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_producer_stats_json(
+    producer: *const ferromq_producer_t,
+    json: *mut *mut ferromq_texts_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(json) };
+    guard(|| {
+        out.required()?;
+        // SAFETY: the caller gives NULL or a producer that is not destroyed.
+        let it = unsafe { handle(producer, "the producer") }?;
+        out.put([it.producer.statistics().to_json()].into_iter().collect());
+        Ok(())
+    })
+}
+
 /// Waits for what is on its way, and ends the producer. Closing twice does nothing; sends fail then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_producer_close(
@@ -269,14 +367,17 @@ pub unsafe extern "C" fn ferromq_producer_close(
 ) -> *mut ferromq_error_t {
     guard(|| {
         // SAFETY: the caller gives NULL or a producer that is not destroyed.
-        let it = unsafe { handle(producer, "the producer") }?;
-        attend(it.producer.close())
+        unsafe { handle(producer, "the producer") }?.close()
     })
 }
 
-/// Closes and frees a producer.
+/// Closes and frees a producer. Not from its own callback, where this does nothing but say so in the log.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_producer_destroy(producer: *mut ferromq_producer_t) {
+    // SAFETY: the caller gives NULL or a producer that is not destroyed.
+    if unsafe { producer.as_ref() }.is_some_and(|it| it.callers.forbid_destroying()) {
+        return;
+    }
     // SAFETY: the caller gives NULL or a producer that it does not use any more.
     unsafe { take(producer) };
 }

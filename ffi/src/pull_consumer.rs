@@ -2,9 +2,10 @@
 
 use crate::config::{ferromq_config_t, read};
 use crate::error::{Fault, ferromq_error_t, guard};
-use crate::memory::{Out, attend, handle, take, text, wait};
-use crate::queues::{ferromq_queues_t, queue};
+use crate::memory::{Number, Out, attend, handle, subscription, take, text, wait};
+use crate::queues::{all, ferromq_queues_t, one};
 use crate::received::ferromq_batch_t;
+use crate::texts::ferromq_texts_t;
 use facade::{ConsumerConfig, PullConsumer};
 use std::ffi::c_char;
 use std::time::Duration;
@@ -53,12 +54,57 @@ pub unsafe extern "C" fn ferromq_pull_consumer_topic_queues(
         out.required()?;
         let it = of(consumer)?;
         // SAFETY: the caller gives a terminated text.
-        out.put(wait(it.topic_queues(unsafe { text(topic, "the topic") }?))?.into());
+        let queues = wait(it.topic_queues(unsafe { text(topic, "the topic") }?))?;
+        out.put(queues.into_iter().collect());
         Ok(())
     })
 }
 
-/// Reads these queues, and no others.
+/// Reads a topic together with the other members of the group, instead of assigned queues: `tags` is `*` for
+/// everything, or tags such as `TagA || TagB`; NULL is `*`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_subscribe(
+    consumer: *const ferromq_pull_consumer_t,
+    topic: *const c_char,
+    tags: *const c_char,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        let it = of(consumer)?;
+        // SAFETY: the caller gives terminated texts.
+        let (topic, tags) = unsafe { subscription(topic, tags) }?;
+        wait(it.subscribe(topic, tags))
+    })
+}
+
+/// Reads a topic no more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_unsubscribe(
+    consumer: *const ferromq_pull_consumer_t,
+    topic: *const c_char,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        let it = of(consumer)?;
+        // SAFETY: the caller gives a terminated text.
+        wait(it.unsubscribe(unsafe { text(topic, "the topic") }?))
+    })
+}
+
+/// The queues that are read at present.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_assignment(
+    consumer: *const ferromq_pull_consumer_t,
+    queues: *mut *mut ferromq_queues_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(queues) };
+    guard(|| {
+        out.required()?;
+        out.put(of(consumer)?.assignment().into_iter().collect());
+        Ok(())
+    })
+}
+
+/// Reads these queues, and no others, from the group's progress on.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_pull_consumer_assign(
     consumer: *const ferromq_pull_consumer_t,
@@ -66,10 +112,7 @@ pub unsafe extern "C" fn ferromq_pull_consumer_assign(
 ) -> *mut ferromq_error_t {
     guard(|| {
         let it = of(consumer)?;
-        // SAFETY: the caller gives NULL or queues that are not destroyed.
-        let queues = &unsafe { handle(queues, "the queues") }?.0;
-        let queues: Vec<_> = queues.iter().map(|(queue, _)| queue.clone()).collect();
-        wait(it.assign(&queues))
+        wait(it.assign(&all(queues)?))
     })
 }
 
@@ -83,12 +126,89 @@ pub unsafe extern "C" fn ferromq_pull_consumer_seek(
     offset: i64,
 ) -> *mut ferromq_error_t {
     guard(|| {
-        let (it, (queue, _)) = (of(consumer)?, queue(queues, index)?);
+        let (it, queue) = (of(consumer)?, one(queues, index)?);
         match offset {
-            -1 => wait(it.seek_to_begin(queue)),
-            -2 => wait(it.seek_to_end(queue)),
-            offset => wait(it.seek(queue, offset)),
+            -1 => wait(it.seek_to_begin(&queue)),
+            -2 => wait(it.seek_to_end(&queue)),
+            offset => wait(it.seek(&queue, offset)),
         }
+    })
+}
+
+/// The group's stored progress in the queue with this index in `queues`; -1 when there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_committed(
+    consumer: *const ferromq_pull_consumer_t,
+    queues: *const ferromq_queues_t,
+    index: usize,
+    offset: *mut i64,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a number.
+    let out = unsafe { Number::new(offset) };
+    guard(|| {
+        out.required()?;
+        let (it, queue) = (of(consumer)?, one(queues, index)?);
+        out.put(wait(it.committed(&queue))?.unwrap_or(-1));
+        Ok(())
+    })
+}
+
+/// The offset of the first message of the queue with this index in `queues` that was stored at a time, in
+/// ms since 1970, or later.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_offset_for_timestamp(
+    consumer: *const ferromq_pull_consumer_t,
+    queues: *const ferromq_queues_t,
+    index: usize,
+    timestamp: i64,
+    offset: *mut i64,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a number.
+    let out = unsafe { Number::new(offset) };
+    guard(|| {
+        out.required()?;
+        let (it, queue) = (of(consumer)?, one(queues, index)?);
+        out.put(wait(it.offset_for_timestamp(&queue, timestamp))?);
+        Ok(())
+    })
+}
+
+/// Pulls no more messages of these queues.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_pause(
+    consumer: *const ferromq_pull_consumer_t,
+    queues: *const ferromq_queues_t,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        of(consumer)?.pause(&all(queues)?);
+        Ok(())
+    })
+}
+
+/// Pulls messages of these queues again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_resume(
+    consumer: *const ferromq_pull_consumer_t,
+    queues: *const ferromq_queues_t,
+) -> *mut ferromq_error_t {
+    guard(|| {
+        of(consumer)?.resume(&all(queues)?);
+        Ok(())
+    })
+}
+
+/// What this consumer has counted, and what it holds, as one text of JSON: docs/statistics.md.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_pull_consumer_stats_json(
+    consumer: *const ferromq_pull_consumer_t,
+    json: *mut *mut ferromq_texts_t,
+) -> *mut ferromq_error_t {
+    // SAFETY: the caller gives NULL or a place for a handle.
+    let out = unsafe { Out::new(json) };
+    guard(|| {
+        out.required()?;
+        out.put([of(consumer)?.statistics().to_json()].into_iter().collect());
+        Ok(())
     })
 }
 

@@ -14,6 +14,10 @@ pub struct ferromq_received_t {
     topic: OnceLock<CString>,
     broker_name: OnceLock<CString>,
     message_id: OnceLock<CString>,
+    offset_message_id: OnceLock<CString>,
+    born_host: OnceLock<CString>,
+    store_host: OnceLock<CString>,
+    property_names: OnceLock<Vec<CString>>,
 }
 
 /// Messages of a poll. One thread at a time may use a batch.
@@ -29,6 +33,10 @@ fn received(message: Arc<ReceivedMessage>) -> ferromq_received_t {
         topic: OnceLock::new(),
         broker_name: OnceLock::new(),
         message_id: OnceLock::new(),
+        offset_message_id: OnceLock::new(),
+        born_host: OnceLock::new(),
+        store_host: OnceLock::new(),
+        property_names: OnceLock::new(),
     }
 }
 
@@ -163,6 +171,18 @@ pub unsafe extern "C" fn ferromq_received_property(
     })
 }
 
+/// The name of a property; NULL when there are not so many. Borrowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_received_property_name(
+    message: *const ferromq_received_t,
+    index: usize,
+) -> *const c_char {
+    of(message, null(), |it| {
+        let all = || it.message.properties.iter().map(|(name, _)| c_text(name)).collect();
+        it.property_names.get_or_init(all).get(index).map_or(null(), |name| name.as_ptr())
+    })
+}
+
 /// The topic. Borrowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_received_topic(
@@ -185,6 +205,36 @@ pub unsafe extern "C" fn ferromq_received_message_id(
     message: *const ferromq_received_t,
 ) -> *const c_char {
     of(message, c"".as_ptr(), |it| terminated(&it.message_id, &it.message.message_id))
+}
+
+/// The id that says where it is stored. Borrowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_received_offset_message_id(
+    message: *const ferromq_received_t,
+) -> *const c_char {
+    of(message, c"".as_ptr(), |it| terminated(&it.offset_message_id, &it.message.offset_message_id))
+}
+
+/// The address of its producer. Borrowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_received_born_host(
+    message: *const ferromq_received_t,
+) -> *const c_char {
+    of(message, c"".as_ptr(), |it| terminated(&it.born_host, &it.message.born_host.to_string()))
+}
+
+/// The address of the broker that stored it. Borrowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_received_store_host(
+    message: *const ferromq_received_t,
+) -> *const c_char {
+    of(message, c"".as_ptr(), |it| terminated(&it.store_host, &it.message.store_host.to_string()))
+}
+
+/// The number that its producer gave it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ferromq_received_flag(message: *const ferromq_received_t) -> i32 {
+    of(message, 0, |it| it.message.flag)
 }
 
 /// The number of its queue; -1 for NULL.

@@ -1,8 +1,11 @@
 // The C++ layer: every class, moved about, and errors as exceptions.
 #include "ferromq.hpp"
 
+#include <algorithm>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <type_traits>
 
 using namespace std::chrono_literals;
@@ -28,6 +31,103 @@ static std::string failure(Work work) {
         return error.name();
     }
     return "no failure";
+}
+
+/// A number that callbacks raise and the test waits for.
+class Counter {
+public:
+    void add(std::size_t more) {
+        const std::lock_guard<std::mutex> locked(mutex_);
+        count_ += more;
+        changed_.notify_all();
+    }
+    void wait_for(std::size_t enough) {
+        std::unique_lock<std::mutex> locked(mutex_);
+        CHECK(changed_.wait_for(locked, 60s, [&] { return count_ >= enough; }));
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::size_t count_ = 0;
+};
+
+static bool has(const std::vector<std::string> &texts, const std::string &beginning) {
+    return std::any_of(texts.begin(), texts.end(),
+                       [&](const std::string &text) { return text.rfind(beginning, 0) == 0; });
+}
+
+static void callbacks_and_administration(ferromq::Config &config) {
+    CHECK(ferromq::error_kinds().size() > 40 && ferromq::error_kinds()[0].name == "INVALID_ARGUMENT");
+    Counter lines, completed, handled;
+    ferromq::set_log(FERROMQ_LOG_TRACE, [&](std::int32_t, std::string_view, std::string_view text) {
+        CHECK(!text.empty());
+        lines.add(1);
+        throw std::runtime_error("goes no further");
+    });
+    ferromq::Admin admin(config);
+    admin.create_topic("Called", 2);
+    admin.create_group("callers");
+    CHECK(has(admin.topics(), "Called") && has(admin.groups(), "callers"));
+    CHECK(has(admin.runtime_info(admin.brokers().at(0)), "bootTimestamp="));
+    ferromq::Producer producer(config);
+    CHECK(producer.queues("Called").size() == 2);
+    producer.on_completions([&](const ferromq::Completion &one) {
+        CHECK(one.receipt.has_value());
+        completed.add(1);
+    });
+    ferromq::Message message("Called", "x");
+    message.key("k").flag(3);
+    for (std::uint64_t token = 0; token < 10; token++) producer.send_async(message, token);
+    completed.wait_for(10);
+    CHECK(failure([&] { producer.poll(1, 0ms); }) == "INVALID_ARGUMENT");
+    CHECK(producer.stats_json().find("\"sent\":10,") != std::string::npos);
+    const ferromq::Receipt receipt = producer.send(message);
+    const ferromq::Batch seen = admin.view_message(receipt.offset_message_id);
+    CHECK(seen[0].flag() == 3 && seen[0].offset_message_id() == receipt.offset_message_id);
+    CHECK(has(seen[0].property_names(), "KEYS") && !seen[0].born_host().empty());
+    while (admin.query_messages("Called", "k").empty()) {
+    }
+    const ferromq::Queues extent = admin.topic_stats("Called");
+    CHECK(extent.max_offset(0) + extent.max_offset(1) == 11 && extent.min_offset(0) == 0);
+    CHECK(admin.reset_offset("callers", "Called", 0).consumer_offset(0) == 0);
+    CHECK(admin.consume_stats("callers", "Called").max_offset(0) == extent.max_offset(0));
+    CHECK(admin.consume_stats("callers").size() >= 2);
+
+    config.set("consumerGroup", "callers");
+    ferromq::Consumer consumer(config, "Called");
+    consumer.on_messages(4, [&](ferromq::BatchView &batch) {
+        for (const ferromq::Received one : batch) CHECK(one.body() == "x");
+        batch.ack_all();
+        handled.add(batch.size());
+        throw std::runtime_error("goes no further");
+    });
+    handled.wait_for(11);
+    CHECK(consumer.queues().size() >= 2 && !consumer.client_id().empty());
+    CHECK(consumer.stats_json().find("\"handled\":11,") != std::string::npos);
+    consumer.close();
+
+    config.set("consumerGroup", "callers-pull");
+    ferromq::PullConsumer puller(config);
+    ferromq::Queues one;
+    one.add("Called", receipt.broker_name, 1);
+    puller.assign(one);
+    CHECK(puller.assignment().topic(0) == "Called");
+    CHECK(puller.offset_for_timestamp(one, 0, 1) == 0 && puller.committed(one, 0).value_or(0) == 0);
+    puller.pause(one);
+    puller.resume(one);
+    CHECK(puller.stats_json().find("\"pullConsumer\"") != std::string::npos);
+    puller.close();
+    config.set("consumerGroup", "callers-shared");
+    ferromq::PullConsumer sharing(config);
+    sharing.subscribe("Called");
+    while (sharing.poll(32, 1s).empty()) {
+    }
+    sharing.unsubscribe("Called");
+    lines.wait_for(1);
+    ferromq::end_log();
+    admin.delete_group("callers");
+    admin.close();
 }
 
 int main() {
@@ -86,6 +186,7 @@ int main() {
     while (pulled < 7) pulled += puller.poll(32, 10s).size();
     CHECK(pulled == 7);
     puller.close();
+    callbacks_and_administration(config);
     admin.delete_topic("Cpp");
     producer.close();
     server.close();

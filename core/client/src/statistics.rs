@@ -103,8 +103,8 @@ pub struct QueueStatistics {
     pub buffered_bytes: u64,
     /// The offset of the next message to be pulled.
     pub pull_offset: i64,
-    /// The offset of the next message to be handled, if it is known here.
-    pub consumer_offset: Option<i64>,
+    /// The offset of the next message to be handled.
+    pub consumer_offset: i64,
     /// The offset of the next message to be stored, as the broker said last.
     pub broker_offset: Option<i64>,
     /// How many offsets lie between the last two.

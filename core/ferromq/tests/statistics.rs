@@ -89,7 +89,6 @@ async fn clients_count_what_they_do() {
     assert_eq!((now.r#type, now.group.as_str()), ("producer", "FERROMQ_PRODUCER"));
 
     let all = [("T", "*")];
-    // The batch is stored as three messages of a byte each; its frame is more than that.
     let consumer = Consumer::start(client.clone(), group("G"), &all, false).await.unwrap();
     settled(&sender, &consumer).await;
     consumer.close().await;

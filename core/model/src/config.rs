@@ -13,6 +13,8 @@ use thiserror::Error;
 pub struct Setting {
     /// RocketMQ's name of the setting.
     pub key: &'static str,
+    /// The field's name in Rust.
+    pub field: &'static str,
     /// `int`, `long`, `boolean`, `double`, `string`, or the allowed words joined by `|`.
     pub kind: &'static str,
     /// What it does, with its unit.
@@ -160,23 +162,39 @@ pub fn snake_case(key: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// A row of the manual for each setting of a table, as Markdown.
-pub fn manual<T: ConfigTable + Default>() -> String {
+/// Who reads a table of settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Servers, from files.
+    Files,
+    /// Servers from files, and embedded servers from the languages.
+    FilesAndLanguages,
+    /// Clients, in the languages.
+    Languages,
+}
+
+/// A row of the manual for each setting of a table, as Markdown: its name wherever it can be set, and what
+/// it is.
+pub fn manual<T: ConfigTable + Default>(readers: Readers) -> String {
     let defaults = T::default();
     let row = |setting: &Setting, default: &dyn Display| {
-        let range = if setting.range.is_empty() { "" } else { " in " };
-        format!(
-            "| `{}` | `{}` | {}{range}{} | `{default}` | {} |\n",
-            setting.key,
-            snake_case(setting.key),
-            setting.kind,
-            setting.range,
-            setting.help
-        )
+        let Setting { key, field, kind, help, range, .. } = setting;
+        let python = match readers {
+            Readers::Files => String::new(),
+            _ => format!(" `{}` |", snake_case(key)),
+        };
+        let within = if range.is_empty() { "" } else { " in " };
+        format!("| `{key}` |{python} `{field}` | {kind}{within}{range} | `{default}` | {help} |\n")
     };
     let rows = T::settings().iter().zip(defaults.entries()).map(|(s, (_, value))| row(s, &value));
-    let head = "| key | in Python | type | default | meaning |\n|---|---|---|---|---|\n";
-    format!("{head}{}", rows.collect::<String>())
+    let names = match readers {
+        Readers::Files => "in files | in Rust",
+        Readers::FilesAndLanguages => "in files, C and Node | in Python | in Rust",
+        Readers::Languages => "in C and Node | in Python | in Rust",
+    };
+    let head = format!("| {names} | type | default | meaning |");
+    let line = "|---".repeat(head.matches('|').count() - 1);
+    format!("{head}\n{line}|\n{}", rows.collect::<String>())
 }
 
 /// Declares a group of settings.
@@ -219,6 +237,7 @@ macro_rules! config_table {
             fn settings() -> &'static [$crate::config::Setting] {
                 const SETTINGS: &[$crate::config::Setting] = &[$($crate::config::Setting {
                     key: $key,
+                    field: stringify!($field),
                     kind: <$type as $crate::config::SettingValue>::KIND,
                     help: ($help).trim_ascii(),
                     aliases: &[$($($alias),+)?],

@@ -295,7 +295,9 @@ impl Core {
     pub(crate) fn statistics(&self) -> ConsumerStatistics {
         let queue = |(queue, process): (&MessageQueue, &Arc<ProcessQueue>)| {
             let (buffered, bytes, _) = process.load();
-            let (consumer, broker) = (self.offsets.known(queue), process.broker_offset());
+            // What a subscription leaves out is passed by progress alone.
+            let known = self.offsets.known(queue).unwrap_or(0);
+            let (consumer, broker) = (known.max(process.position()), process.broker_offset());
             QueueStatistics {
                 topic: queue.topic.clone(),
                 broker_name: queue.broker_name.clone(),
@@ -305,7 +307,7 @@ impl Core {
                 pull_offset: process.pull_offset.load(Ordering::Relaxed),
                 consumer_offset: consumer,
                 broker_offset: broker,
-                lag: consumer.zip(broker).map(|(consumer, broker)| (broker - consumer).max(0)),
+                lag: broker.map(|broker| (broker - consumer).max(0)),
             }
         };
         let queues = self.queues.lock().iter().map(queue).collect();

@@ -205,6 +205,11 @@ impl Consumer {
         self.mailbox.filled().await;
     }
 
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
     /// The id by which brokers know this consumer.
     pub fn client_id(&self) -> &str {
         self.push.client_id()

@@ -163,6 +163,13 @@ impl ProcessQueue {
         Some(self.max_offset.load(Ordering::Relaxed)).filter(|offset| *offset >= 0)
     }
 
+    /// The offset of the first message that is not handled.
+    pub(crate) fn position(&self) -> i64 {
+        let held = self.held.lock();
+        let first = [&held.taken, &held.messages].into_iter().find_map(BTreeMap::first_key_value);
+        first.map_or(held.next, |(offset, _)| *offset)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         let held = self.held.lock();
         held.messages.is_empty() && held.taken.is_empty()
@@ -298,6 +305,7 @@ pub(crate) mod tests {
     fn messages_in_order_are_taken_settled_or_put_back() {
         let queue = queue(0..3);
         assert_eq!(queue.take(2).len(), 2);
+        assert_eq!(queue.position(), 0);
         queue.put_back(|message| message.reconsume_times += 1);
         let again = queue.take(1);
         assert_eq!((again[0].queue_offset, again[0].reconsume_times), (0, 1));
@@ -305,6 +313,6 @@ pub(crate) mod tests {
         assert_eq!(queue.settle(), None);
         assert_eq!(queue.take(9).len(), 2);
         assert_eq!(queue.settle(), Some(3));
-        assert!(queue.is_empty());
+        assert!(queue.is_empty() && queue.position() == 3);
     }
 }
