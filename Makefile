@@ -1,11 +1,11 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs npm wheel dist simulate kill
+.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs reference npm wheel dist simulate kill
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Watch messages go from a producer to a consumer through a broker of our own
+demo: ## Watch messages go from a Python producer to consumers in C, Node and Rust through one server
 	@scripts/demo.sh
 
 test: ## Run every test; what this machine has no tool for is listed at the end
@@ -46,6 +46,9 @@ simulate: ## Run 20,000 random histories of the store on a disk that loses what 
 kill: ## Kill our broker and Apache's again and again under load, and count what is lost
 	cargo build -q -p ferromq-server
 	FERROMQ_KILL_APACHE=1 cargo test -q -p ferromq-interop --test kill
+
+reference: ## Make the reference of every language below target/reference
+	@scripts/reference.sh
 
 docs: ## Write the generated parts of docs/ anew
 	UPDATE_DOCS=1 cargo test -q -p ferromq-protocol --test headers_doc

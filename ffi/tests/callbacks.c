@@ -263,6 +263,39 @@ static void administration(const ferromq_server_t *server) {
     ferromq_admin_destroy(admin);
 }
 
+/* What a server with a directory of its own was sent is there when the next one takes the directory. */
+static void a_given_directory(void) {
+    char directory[] = "/tmp/ferromq-test-XXXXXX";
+    CHECK(mkdtemp(directory) != NULL);
+    for (int round = 0; round < 2; round++) {
+        ferromq_server_t *server = NULL;
+        DO(ferromq_server_create(NULL, directory, &server));
+        ferromq_config_t *config = settings(server, NULL);
+        ferromq_producer_t *producer = NULL;
+        DO(ferromq_producer_create(config, &producer));
+        ferromq_message_t *message = text_message("Kept", "x");
+        DO(ferromq_producer_send(producer, message, NULL));
+        ferromq_message_destroy(message);
+        ferromq_admin_t *admin = NULL;
+        DO(ferromq_admin_create(config, &admin));
+        ferromq_queues_t *queues = NULL;
+        DO(ferromq_admin_topic_stats(admin, "Kept", &queues));
+        int64_t stored = 0;
+        for (size_t at = 0; at < ferromq_queues_count(queues); at++) {
+            stored += ferromq_queues_max_offset(queues, at);
+        }
+        CHECK(stored == round + 1);
+        ferromq_queues_destroy(queues);
+        ferromq_admin_destroy(admin);
+        ferromq_producer_destroy(producer);
+        ferromq_config_destroy(config);
+        ferromq_server_destroy(server);
+    }
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    CHECK(system(command) == 0);
+}
+
 /* Messages of the topic Cared. */
 static void pulling(const ferromq_server_t *server) {
     ferromq_config_t *config = settings(server, "pullers");
@@ -345,6 +378,7 @@ int main(void) {
     administration(server);
     pulling(server);
     ferromq_server_destroy(server);
+    a_given_directory();
     puts("all is well with callbacks");
     return 0;
 }
