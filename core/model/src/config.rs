@@ -305,8 +305,18 @@ mod tests {
         );
         assert!(sample.set("zzz", "1").unwrap_err().to_string().ends_with("`zzz`"));
         assert_eq!(sample.get("enabled").as_deref(), Some("true"));
-        assert!(manual::<Sample>().contains(
-            "| `listenPort` | `listen_port` | int in 1..=65535 | `10911` | The port, 1 to 65535. |"
-        ));
+    }
+
+    #[test]
+    fn the_manual_names_settings_wherever_they_can_be_set() {
+        let rest = "int in 1..=65535 | `10911` | The port, 1 to 65535. |";
+        let files = manual::<Sample>(Readers::Files);
+        assert!(files.contains(&format!("| `listenPort` | `port` | {rest}")), "{files}");
+        let both = manual::<Sample>(Readers::FilesAndLanguages);
+        assert!(
+            both.contains(&format!("| `listenPort` | `listen_port` | `port` | {rest}")),
+            "{both}"
+        );
+        assert!(manual::<Sample>(Readers::Languages).starts_with("| in C and Node |"));
     }
 }
