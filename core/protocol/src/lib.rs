@@ -1,7 +1,7 @@
 //! RocketMQ's wire and record formats: bytes in, bytes out.
 //!
 //! - [`command`]: frames, with JSON and binary headers;
-//! - [`headers`]: the typed headers of every request;
+//! - [`mod@headers`]: the typed headers of every request;
 //! - [`body`]: JSON bodies, with [`fastjson`]'s departures from the standard;
 //! - [`record`]: the stored message, on disk and in pull responses.
 //!
