@@ -166,8 +166,8 @@ impl ProcessQueue {
     /// The offset of the first message that is not handled.
     pub(crate) fn position(&self) -> i64 {
         let held = self.held.lock();
-        let first = [&held.taken, &held.messages].into_iter().find_map(BTreeMap::first_key_value);
-        first.map_or(held.next, |(offset, _)| *offset)
+        let first = held.taken.keys().next().or(held.messages.keys().next());
+        first.copied().unwrap_or(held.next)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
