@@ -1,4 +1,4 @@
-//! Apache's own servers, on free ports, with small heaps.
+//! Apache's own servers, on free ports: with small heaps for tests, or with the flags that the caller chooses.
 
 use crate::process::Process;
 use crate::settings::{self, Setting};
@@ -17,11 +17,11 @@ pub const JVM_FLAGS: &[&str] = &[
     "--add-exports=java.base/sun.nio.ch=ALL-UNNAMED",
     "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
     "-Dio.netty.tryReflectionSetAccessible=true",
-    // Short lives on few cores: the second compiler and a parallel collector cost more than they give.
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:-UsePerfData",
 ];
+
+/// Short lives on few cores: the second compiler and a parallel collector cost more than they give.
+pub const SHORT_LIVED: &[&str] =
+    &["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"];
 
 /// Which of Apache's servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,10 +43,10 @@ impl Version {
 }
 
 /// A Java command over a part's jars, its home moved to `home`.
-pub fn java(part: Part, home: &Path, heap: &[&str], main: &str) -> Result<Command, Problem> {
+pub fn java(part: Part, home: &Path, flags: &[&str], main: &str) -> Result<Command, Problem> {
     setup::ensure(part)?;
     let mut command = Command::new("java");
-    command.args(JVM_FLAGS).args(heap);
+    command.args(JVM_FLAGS).args(flags);
     command.arg(format!("-Duser.home={}", home.display()));
     command.arg(format!("-Drmq.logback.configurationFile={}", quiet(home)?.display()));
     command.arg("-cp").arg(format!("{}/*", part.folder().display()));
@@ -94,17 +94,27 @@ fn write(path: &Path, text: &str) -> Result<(), Problem> {
 
 const STARTED: Duration = Duration::from_secs(90);
 
+/// The flags of a short life with this heap.
+fn small(heap: [&'static str; 2]) -> Vec<&'static str> {
+    [SHORT_LIVED, &heap].concat()
+}
+
 /// Starts a name server and returns it with its address.
 pub fn name_server(version: Version, home: &Path) -> Result<(Process, String), Problem> {
+    name_server_with(version, home, &small(["-Xms128m", "-Xmx256m"]))
+}
+
+/// As [`name_server`], with flags for the JVM.
+pub fn name_server_with(
+    version: Version,
+    home: &Path,
+    flags: &[&str],
+) -> Result<(Process, String), Problem> {
     let port = ports::single()?;
     let file = home.join("namesrv.conf");
     write(&file, &format!("listenPort={port}\nbindAddress=127.0.0.1\n"))?;
-    let mut command = java(
-        version.part(),
-        home,
-        &["-Xms128m", "-Xmx256m"],
-        "org.apache.rocketmq.namesrv.NamesrvStartup",
-    )?;
+    let main = "org.apache.rocketmq.namesrv.NamesrvStartup";
+    let mut command = java(version.part(), home, flags, main)?;
     command.arg("-c").arg(&file);
     let process = Process::start_guarded("apache-namesrv", &command, home)?;
     process.wait_line("boot success", STARTED, |l| l.contains("boot success"))?;
@@ -119,19 +129,7 @@ pub fn broker(
     namesrv: &str,
     wanted: &[Setting],
 ) -> Result<(Process, String), Problem> {
-    let port = ports::broker()?;
-    let store = home.join("store");
     let usual = [
-        ("brokerClusterName", "DefaultCluster".to_owned()),
-        ("brokerName", name.to_owned()),
-        ("brokerId", "0".to_owned()),
-        ("brokerIP1", "127.0.0.1".to_owned()),
-        ("brokerIP2", "127.0.0.1".to_owned()),
-        ("bindAddress", "127.0.0.1".to_owned()),
-        ("listenPort", port.to_string()),
-        ("namesrvAddr", namesrv.to_owned()),
-        ("storePathRootDir", store.display().to_string()),
-        ("storePathCommitLog", store.join("commitlog").display().to_string()),
         ("mappedFileSizeCommitLog", (64 << 20).to_string()),
         ("mapedFileSizeCommitLog", (64 << 20).to_string()),
         ("diskMaxUsedSpaceRatio", "95".to_owned()),
@@ -144,16 +142,42 @@ pub fn broker(
         ("transactionCheckInterval", "3000".to_owned()),
         ("transactionTimeOut", "2000".to_owned()),
     ];
+    let flags = small(["-Xms256m", "-Xmx512m"]);
+    let settings = settings::merged(&usual, wanted);
+    let (process, address) = launch_broker(version, home, name, namesrv, &flags, &settings)?;
+    process.wait_line("boot success", STARTED, |l| l.contains("boot success"))?;
+    Ok((process, address))
+}
+
+/// Starts a broker with flags for the JVM and settings beyond its name, addresses and directories, and does
+/// not wait until it serves.
+pub fn launch_broker(
+    version: Version,
+    home: &Path,
+    name: &str,
+    namesrv: &str,
+    flags: &[&str],
+    settings: &[Setting],
+) -> Result<(Process, String), Problem> {
+    let port = ports::broker()?;
+    let store = home.join("store");
+    let identity = [
+        ("brokerClusterName", "DefaultCluster".to_owned()),
+        ("brokerName", name.to_owned()),
+        ("brokerId", "0".to_owned()),
+        ("brokerIP1", "127.0.0.1".to_owned()),
+        ("brokerIP2", "127.0.0.1".to_owned()),
+        ("bindAddress", "127.0.0.1".to_owned()),
+        ("listenPort", port.to_string()),
+        ("namesrvAddr", namesrv.to_owned()),
+        ("storePathRootDir", store.display().to_string()),
+        ("storePathCommitLog", store.join("commitlog").display().to_string()),
+    ];
     let file = home.join("broker.conf");
-    write(&file, &settings::lines(&usual, wanted))?;
-    let mut command = java(
-        version.part(),
-        home,
-        &["-Xms256m", "-Xmx512m"],
-        "org.apache.rocketmq.broker.BrokerStartup",
-    )?;
+    write(&file, &settings::lines(&identity, settings))?;
+    let main = "org.apache.rocketmq.broker.BrokerStartup";
+    let mut command = java(version.part(), home, flags, main)?;
     command.arg("-c").arg(&file);
     let process = Process::start_guarded(&format!("apache-{name}"), &command, home)?;
-    process.wait_line("boot success", STARTED, |l| l.contains("boot success"))?;
     Ok((process, format!("127.0.0.1:{port}")))
 }

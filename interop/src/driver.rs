@@ -1,6 +1,6 @@
 //! Clients in processes of their own: one command line and one set of events for every client library.
 
-use crate::apache::JVM_FLAGS;
+use crate::apache::{JVM_FLAGS, SHORT_LIVED};
 use crate::process::{Line, Process};
 use crate::setup::{self, Part};
 use crate::{Cluster, Problem, ours};
@@ -51,7 +51,7 @@ impl DriverKind {
             return Ok(command);
         }
         let mut command = Command::new("java");
-        command.args(JVM_FLAGS).args(["-Xms32m", "-Xmx192m"]);
+        command.args(JVM_FLAGS).args(SHORT_LIVED).args(["-Xms32m", "-Xmx192m"]);
         command.arg(format!("-Duser.home={}", cluster.folder().display()));
         command.arg("-Drocketmq.client.logUseSlf4j=false");
         command.arg("-cp").arg(format!("{}/*", part.folder().display()));

@@ -29,12 +29,9 @@ impl Printed {
 pub fn run(cluster: &Cluster, command: &str, arguments: &[&str]) -> Result<Printed, Problem> {
     let number = RUNS.fetch_add(1, Ordering::Relaxed);
     let home = cluster.folder();
-    let mut java = apache::java(
-        Part::Servers55,
-        home,
-        &["-Xms64m", "-Xmx256m"],
-        "org.apache.rocketmq.tools.command.MQAdminStartup",
-    )?;
+    let flags = [apache::SHORT_LIVED, &["-Xms64m", "-Xmx256m"]].concat();
+    let main = "org.apache.rocketmq.tools.command.MQAdminStartup";
+    let mut java = apache::java(Part::Servers55, home, &flags, main)?;
     // Some commands write their findings into the folder they run in.
     java.current_dir(home);
     java.arg(command).args(["-n", &cluster.namesrv]).args(arguments);

@@ -21,10 +21,8 @@ pub fn program(name: &str, variable: &str) -> Result<PathBuf, Problem> {
     })
 }
 
-fn server(arguments: &[&str]) -> Result<Command, Problem> {
-    let mut command = Command::new(program("ferromq", "FERROMQ_BIN")?);
-    command.args(arguments);
-    Ok(command)
+fn server() -> Result<PathBuf, Problem> {
+    program("ferromq", "FERROMQ_BIN")
 }
 
 /// The value of `key=` in a line of words.
@@ -37,8 +35,8 @@ fn value(line: &str, key: &str) -> Result<String, Problem> {
 
 /// Name server and broker in one process; returns both addresses.
 pub fn standalone(home: &Path) -> Result<(Process, String, String), Problem> {
-    let mut command = server(&["standalone"])?;
-    command.arg("--data").arg(home.join("data"));
+    let mut command = Command::new(server()?);
+    command.arg("standalone").arg("--data").arg(home.join("data"));
     command.args(["--namesrv-port", "0", "--broker-port", "0"]);
     let process = Process::start_guarded("ferromq-standalone", &command, home)?;
     let line =
@@ -46,7 +44,10 @@ pub fn standalone(home: &Path) -> Result<(Process, String, String), Problem> {
     Ok((process, value(&line, "namesrv")?, value(&line, "broker")?))
 }
 
-fn with_settings(
+/// Starts `program broker` or `program namesrv` with a file of settings and waits until it serves; `wanted` are
+/// settings in place of the usual ones.
+pub fn with_settings(
+    program: &Path,
     kind: &str,
     home: &Path,
     name: &str,
@@ -56,8 +57,8 @@ fn with_settings(
     let file = home.join(format!("{name}.conf"));
     std::fs::write(&file, settings::lines(usual, wanted))
         .map_err(|source| Problem::File { path: file.clone(), source })?;
-    let mut command = server(&[kind, "-c"])?;
-    command.arg(&file);
+    let mut command = Command::new(program);
+    command.args([kind, "-c"]).arg(&file);
     let process = Process::start_guarded(&format!("ferromq-{name}"), &command, home)?;
     let line = process
         .wait_line("ready line", STARTED, |l| l.starts_with(&format!("ferromq {kind} ready")))?;
@@ -69,7 +70,7 @@ fn with_settings(
 pub fn name_server(home: &Path) -> Result<(Process, String), Problem> {
     let usual =
         [("listenPort", ports::single()?.to_string()), ("bindAddress", "127.0.0.1".to_owned())];
-    with_settings("namesrv", home, "namesrv", &usual, &[])
+    with_settings(&server()?, "namesrv", home, "namesrv", &usual, &[])
 }
 
 /// A broker of ours; `wanted` are settings in place of the usual ones.
@@ -90,5 +91,5 @@ pub fn broker(
         ("storePathRootDir", home.join("store").display().to_string()),
         ("mapedFileSizeCommitLog", (64 << 20).to_string()),
     ];
-    with_settings("broker", home, name, &usual, wanted)
+    with_settings(&server()?, "broker", home, name, &usual, wanted)
 }

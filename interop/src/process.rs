@@ -40,7 +40,7 @@ const GUARD: &str = r#"exec 3<&0
 "$@" </dev/null 3<&- &
 pid=$!
 echo "pid $pid"
-( cat <&3 >/dev/null; kill -TERM $pid 2>/dev/null ) &
+( cat <&3 >/dev/null; kill -TERM $pid 2>/dev/null; kill -CONT $pid 2>/dev/null ) &
 watch=$!
 wait $pid
 code=$?
@@ -188,6 +188,16 @@ impl Process {
     pub fn terminate(&mut self, limit: Duration) -> Result<ExitStatus, Problem> {
         self.signal(Signal::TERM);
         self.wait_end(limit)
+    }
+
+    /// Freezes the program itself; its sockets and files stay as they are.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen program go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// Kills the program itself: nothing gets a chance to be written.

@@ -3,9 +3,13 @@
 /// A key and its value.
 pub type Setting = (&'static str, String);
 
-/// `key=value` lines: `usual`, but for those that `wanted` gives.
-pub fn lines(usual: &[Setting], wanted: &[Setting]) -> String {
+/// `usual`, but for those that `wanted` gives.
+pub fn merged(usual: &[Setting], wanted: &[Setting]) -> Vec<Setting> {
     let replaced = |(key, _): &&Setting| !wanted.iter().any(|(other, _)| other == key);
-    let kept = usual.iter().filter(replaced).chain(wanted);
-    kept.map(|(key, value)| format!("{key}={value}\n")).collect()
+    usual.iter().filter(replaced).chain(wanted).cloned().collect()
+}
+
+/// The same as `key=value` lines.
+pub fn lines(usual: &[Setting], wanted: &[Setting]) -> String {
+    merged(usual, wanted).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
