@@ -1,6 +1,6 @@
 # The front door. `make help` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-languages bench-memory fuzz interop docs reference npm wheel dist simulate kill
+.PHONY: help demo test lint bench bench-micro bench-languages bench-memory fuzz interop docs reference npm wheel dist simulate kill
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,10 +15,13 @@ lint: ## Check format and lints, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-bench: bench-languages ## Measure the codec and the store's append path on this machine
+bench: ## Measure FerroMQ beside Apache's broker and the machine's limits: 35 minutes; ARGS=--quick takes 8, ARGS=--help lists more
+	@scripts/bench.sh $(ARGS)
+
+bench-micro: ## Measure the codec and the store's append path alone
 	cargo bench -p ferromq-protocol -p ferromq-store
 
-bench-languages: ## Measure Rust, Python and Node through one server; part of bench
+bench-languages: ## Measure Rust, Python and Node through one server
 	@bench/languages.sh
 
 bench-memory: ## Send and receive 10 million messages with Python and Node; fails when memory grows

@@ -33,6 +33,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("ferromq-interop", &["ferromq"]),
+    ("ferromq-bench", &["ferromq", "ferromq-interop"]),
     ("ferromq-examples", &["ferromq"]),
     ("ferromq-ffi", &["ferromq"]),
     ("ferromq-node", &["ferromq"]),

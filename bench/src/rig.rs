@@ -1,0 +1,203 @@
+//! The servers of a run: ours are started anew for each row, Apache's broker serves a whole repetition, because
+//! a JVM needs its warm-up, and is frozen while others are measured.
+
+use crate::interrupt;
+use crate::load::{self, Load};
+use crate::results::Subject;
+use crate::scale::Scale;
+use crate::servers::{Jvm, Launcher, Running, Settings};
+use ferromq_interop::{Problem, skip};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is needed to measure a row.
+pub struct Rig {
+    /// How long and how much.
+    pub scale: Scale,
+    /// The program `ferromq`.
+    pub ferromq: PathBuf,
+    /// Flags of Apache's servers.
+    pub jvm: Jvm,
+    /// Where data directories are made; on a disk.
+    pub scratch: PathBuf,
+    /// Reports of `ferromq bench`, as they came.
+    pub samples: Vec<serde_json::Value>,
+    /// What cost a row a part of its figures only.
+    pub lost: Vec<Problem>,
+    apache: Option<Apache>,
+}
+
+struct Apache {
+    running: Running,
+    warm: bool,
+}
+
+/// Least space on the disk with which a load is begun.
+const ROOM: u64 = 6 << 30;
+
+impl Rig {
+    /// With the release build of `ferromq`, or the program that `FERROMQ_BIN` names.
+    pub fn new(scale: Scale) -> Result<Rig, Problem> {
+        let ferromq = match std::env::var_os("FERROMQ_BIN") {
+            Some(path) => PathBuf::from(path),
+            None => skip::target().join("release/ferromq"),
+        };
+        if !ferromq.is_file() {
+            let reason = format!("{} is not there; run `make bench`", ferromq.display());
+            return Err(Problem::Missing { tool: "ferromq".to_owned(), reason });
+        }
+        let scratch = skip::target().join("bench").join("data");
+        std::fs::create_dir_all(&scratch)
+            .map_err(|source| Problem::File { path: scratch.clone(), source })?;
+        let scratch = scratch
+            .canonicalize()
+            .map_err(|source| Problem::File { path: scratch.clone(), source })?;
+        let jvm = Jvm::here();
+        Ok(Rig {
+            scale,
+            ferromq,
+            jvm,
+            scratch,
+            samples: Vec::new(),
+            lost: Vec::new(),
+            apache: None,
+        })
+    }
+
+    /// What starts servers.
+    pub fn launcher(&self) -> Launcher<'_> {
+        Launcher { ferromq: &self.ferromq, jvm: &self.jvm, scratch: &self.scratch }
+    }
+
+    /// Starts a server of one's own, warm if it runs on a JVM.
+    pub fn own(&mut self, subject: Subject, settings: Settings<'_>) -> Result<Running, Problem> {
+        self.enough_room()?;
+        let running = self.launcher().start(subject, settings)?;
+        if subject == Subject::Apache {
+            self.warm(&running)?;
+        }
+        Ok(running)
+    }
+
+    /// Starts Apache's broker of this repetition if it does not run yet, and tells how long that took.
+    pub fn start_apache(&mut self) -> Result<Duration, Problem> {
+        if self.apache.is_none() {
+            self.enough_room()?;
+            let running = self.launcher().start(Subject::Apache, &[])?;
+            running.freeze();
+            self.apache = Some(Apache { running, warm: false });
+        }
+        let started = self.apache.as_ref().map(|apache| apache.running.started_in);
+        started.ok_or_else(|| Problem::Wrong("Apache's broker is gone".to_owned()))
+    }
+
+    /// Measures a subject that has had its warm-up.
+    pub fn with<T>(
+        &mut self,
+        subject: Subject,
+        work: impl FnOnce(&mut Rig, &Running) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.serve(subject, true, work)
+    }
+
+    /// Measures a subject that has just been started if possible.
+    pub fn with_cold<T>(
+        &mut self,
+        subject: Subject,
+        work: impl FnOnce(&mut Rig, &Running) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        self.serve(subject, false, work)
+    }
+
+    fn serve<T>(
+        &mut self,
+        subject: Subject,
+        warm: bool,
+        work: impl FnOnce(&mut Rig, &Running) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        if subject != Subject::Apache {
+            self.enough_room()?;
+            let running = self.launcher().start(subject, &[])?;
+            self.written_back()?;
+            return work(self, &running);
+        }
+        let mut apache = self.take_apache(warm)?;
+        self.written_back()?;
+        let result = work(self, &apache.running)?;
+        apache.running.freeze();
+        apache.warm |= warm;
+        self.apache = Some(apache);
+        Ok(result)
+    }
+
+    /// Apache's broker, not frozen. If what it is taken for fails, it is not given back, and the next row
+    /// starts another.
+    fn take_apache(&mut self, warm: bool) -> Result<Apache, Problem> {
+        self.start_apache()?;
+        let apache = self.apache.take();
+        let mut apache =
+            apache.ok_or_else(|| Problem::Wrong("Apache's broker is gone".to_owned()))?;
+        apache.running.thaw()?;
+        if warm && !apache.warm {
+            self.warm(&apache.running)?;
+            apache.warm = true;
+        }
+        Ok(apache)
+    }
+
+    /// Takes Apache's broker out of the repetition, warm, to be ended.
+    pub fn last_of_apache(&mut self) -> Result<Running, Problem> {
+        Ok(self.take_apache(true)?.running)
+    }
+
+    /// Ends what is left of a repetition.
+    pub fn end_repetition(&mut self) {
+        self.apache = None;
+    }
+
+    /// Load as it will be measured: single sends, batches, pulls.
+    fn warm(&mut self, running: &Running) -> Result<(), Problem> {
+        let third = self.scale.jvm_warm_up / 3;
+        if third.is_zero() {
+            return Ok(());
+        }
+        let sends =
+            Load::new("produce", running).topic("Warm").duration(third).warm_up(Duration::ZERO);
+        load::run(self, running, &sends)?;
+        load::run(self, running, &sends.clone().size(1024).with("batch", 8))?;
+        let pulls = Load::new("consume", running).topic("Warm").duration(third);
+        load::run(self, running, &pulls).map(drop)
+    }
+
+    /// Waits until the disk has what was written before, so that nobody pays for the one before.
+    fn written_back(&self) -> Result<(), Problem> {
+        interrupt::check()?;
+        rustix::fs::sync();
+        Ok(())
+    }
+
+    /// How much log fits: a run with less space than it wants is a smaller run.
+    pub fn log_bytes(&self) -> Result<u64, Problem> {
+        Ok(self.scale.log_bytes.min(free(&self.scratch)? / 4))
+    }
+
+    fn enough_room(&self) -> Result<(), Problem> {
+        let free = free(&self.scratch)?;
+        if free >= ROOM {
+            return Ok(());
+        }
+        Err(Problem::Wrong(format!(
+            "{} has {} MiB free; loads need {} MiB",
+            self.scratch.display(),
+            free >> 20,
+            ROOM >> 20
+        )))
+    }
+}
+
+/// Free bytes on the disk of a directory.
+fn free(path: &Path) -> Result<u64, Problem> {
+    let found = rustix::fs::statvfs(path)
+        .map_err(|errno| Problem::File { path: path.to_owned(), source: errno.into() })?;
+    Ok(found.f_bavail * found.f_frsize)
+}
