@@ -90,6 +90,8 @@ pub const ALL: &[Plot] = &[
 ];
 
 const SIZE: (u32, u32) = (960, 420);
+/// Height of title and legend.
+const HEAD: u32 = 60;
 const FONT: &[u8] = include_bytes!("../fonts/DejaVuSans-subset.ttf");
 const INK: RGBColor = RGBColor(51, 51, 51);
 /// Of a group's width, what its bars take.
@@ -146,7 +148,7 @@ impl Plot {
     ) -> Result<(), Problem> {
         font();
         self.bars(&self.measures(report), &area)
-            .and_then(|()| Ok(area.present()?))
+            .and_then(|()| area.present())
             .map_err(|e| Problem::Wrong(format!("plot {} cannot be drawn: {e}", self.file)))
     }
 
@@ -156,10 +158,10 @@ impl Plot {
         area: &DrawingArea<B, Shift>,
     ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
         area.fill(&WHITE)?;
+        let (head, area) = area.split_vertically(HEAD);
         let scale = Heights::new(measures, self.logarithmic);
         let unit = measures.first().map_or(Unit::MessagesPerSecond, |(_, m)| m.unit);
-        let mut chart = ChartBuilder::on(area)
-            .caption(self.title, ("sans-serif", 18).into_font().color(&INK))
+        let mut chart = ChartBuilder::on(&area)
             .margin(12)
             .x_label_area_size(34)
             .y_label_area_size(84)
@@ -204,25 +206,32 @@ impl Plot {
                 chart.draw_series([Text::new(measure.unit.show(median), place, above.clone())])?;
             }
         }
-        for subject in subjects {
-            let colour = colour(subject);
-            let nothing: [PathElement<(f64, f64)>; 0] = [];
-            chart.draw_series(nothing)?.label(legend(subject)).legend(move |(x, y)| {
-                Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled())
-            });
-        }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.85))
-            .label_font(("sans-serif", 13).into_font().color(&INK))
-            .draw()?;
+        self.head(&subjects, &head)?;
         // Below the middle of each group, where the axis has no place for words of its own.
         let below =
             ("sans-serif", 13).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Top));
         for (group, (label, _)) in measures.iter().enumerate() {
             let (x, y) = chart.backend_coord(&(group as f64 + 0.5, scale.least));
-            area.draw(&Text::new(*label, (x, y + 8), below.clone()))?;
+            area.draw(&Text::new(*label, (x, y - HEAD as i32 + 8), below.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// The title, and below it whose colour is whose.
+    fn head<B: DrawingBackend>(
+        &self,
+        subjects: &[Subject],
+        area: &DrawingArea<B, Shift>,
+    ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
+        let title =
+            ("sans-serif", 18).into_font().color(&INK).pos(Pos::new(HPos::Center, VPos::Center));
+        area.draw(&Text::new(self.title, (SIZE.0 as i32 / 2, 20), title))?;
+        let words = ("sans-serif", 13).into_font().color(&INK);
+        let middle = words.pos(Pos::new(HPos::Left, VPos::Center));
+        for (at, &subject) in subjects.iter().enumerate() {
+            let x = 96 + 200 * at as i32;
+            area.draw(&Rectangle::new([(x, 40), (x + 12, 52)], colour(subject).filled()))?;
+            area.draw(&Text::new(legend(subject), (x + 18, 46), middle.clone()))?;
         }
         Ok(())
     }
@@ -240,10 +249,10 @@ impl Heights {
         let all = || measures.iter().flat_map(|(_, m)| m.values.values().flatten().copied());
         let most = all().fold(0.0, f64::max).max(1e-9);
         if !logarithmic {
-            return Heights { logarithmic, least: 0.0, most: most * 1.22 };
+            return Heights { logarithmic, least: 0.0, most: most * 1.1 };
         }
         let least = all().filter(|v| *v > 0.0).fold(most, f64::min);
-        let (least, most) = (least.log10().floor(), most.log10().ceil() + 0.6);
+        let (least, most) = (least.log10().floor(), (most.log10() + 0.15).ceil());
         Heights { logarithmic, least, most }
     }
 

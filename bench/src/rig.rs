@@ -7,6 +7,8 @@ use crate::results::Subject;
 use crate::scale::Scale;
 use crate::servers::{Jvm, Launcher, Running, Settings};
 use ferromq_interop::{Problem, skip};
+use rustix::fs::FlockOperation;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ pub struct Rig {
     /// What cost a row a part of its figures only.
     pub lost: Vec<Problem>,
     apache: Option<Apache>,
+    _lock: Option<File>,
 }
 
 struct Apache {
@@ -38,14 +41,32 @@ const ROOM: u64 = 6 << 30;
 impl Rig {
     /// With the release build of `ferromq`, or the program that `FERROMQ_BIN` names.
     pub fn new(scale: Scale) -> Result<Rig, Problem> {
-        let ferromq = match std::env::var_os("FERROMQ_BIN") {
-            Some(path) => PathBuf::from(path),
-            None => skip::target().join("release/ferromq"),
-        };
+        let named = std::env::var_os("FERROMQ_BIN").map(PathBuf::from);
+        let ferromq = named.unwrap_or_else(|| skip::target().join("release/ferromq"));
         if !ferromq.is_file() {
             let reason = format!("{} is not there; run `make bench`", ferromq.display());
             return Err(Problem::Missing { tool: "ferromq".to_owned(), reason });
         }
+        let mut rig = Rig::with_program(scale, ferromq)?;
+        rig.alone()?;
+        Ok(rig)
+    }
+
+    /// Two runs at a time would measure each other. What a run that was killed has left is removed.
+    fn alone(&mut self) -> Result<(), Problem> {
+        let failed = |source| Problem::File { path: self.scratch.clone(), source };
+        let folder = File::open(&self.scratch).map_err(failed)?;
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| Problem::Wrong("another `make bench` runs in this folder".to_owned()))?;
+        for left in std::fs::read_dir(&self.scratch).map_err(failed)?.flatten() {
+            std::fs::remove_dir_all(left.path()).map_err(failed)?;
+        }
+        self._lock = Some(folder);
+        Ok(())
+    }
+
+    /// With this program.
+    pub fn with_program(scale: Scale, ferromq: PathBuf) -> Result<Rig, Problem> {
         let scratch = skip::target().join("bench").join("data");
         std::fs::create_dir_all(&scratch)
             .map_err(|source| Problem::File { path: scratch.clone(), source })?;
@@ -61,6 +82,7 @@ impl Rig {
             samples: Vec::new(),
             lost: Vec::new(),
             apache: None,
+            _lock: None,
         })
     }
 

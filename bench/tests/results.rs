@@ -6,7 +6,7 @@ use ferromq_bench::unit::Unit;
 use ferromq_bench::{page, publish};
 
 fn fixture() -> Report {
-    serde_json::from_str(include_str!("fixtures/results.json")).unwrap()
+    serde_json::from_str(include_str!("fixtures/results.json")).expect("the fixture is valid")
 }
 
 #[test]

@@ -1,0 +1,39 @@
+//! A row from end to end, in a fraction of a second: servers, load, figures. What they are is of no matter here.
+
+use ferromq_bench::results::Subject;
+use ferromq_bench::rig::Rig;
+use ferromq_bench::run::{Selection, run};
+use ferromq_bench::scale::Scale;
+use ferromq_interop::{Problem, ours, skip};
+
+#[test]
+fn sends_give_figures_of_our_server_and_of_the_echo_server() {
+    skip::unless_missing("a row of make bench", measure()).unwrap();
+}
+
+fn measure() -> Result<(), Problem> {
+    let program = ours::program("ferromq", "FERROMQ_BIN")?;
+    let mut rig = Rig::with_program(Scale::smoke(), program)?;
+    let selection = Selection::new(&["send-128".to_owned()], &[Subject::Ferromq, Subject::Echo])?;
+    let mut kept = 0;
+    let report = run(&mut rig, &selection, |_| {
+        kept += 1;
+        Ok(())
+    })?;
+    let [row] = report.rows.as_slice() else { panic!("one row: {report:?}") };
+    assert_eq!(row.failures, []);
+    assert_eq!(kept, 1, "the figures are kept after each row");
+    let measure = |id: &str| row.measures.iter().find(|m| m.id == id).expect("a measure");
+    let median = |id: &str, subject| measure(id).median(subject).expect("a figure");
+    for subject in [Subject::Ferromq, Subject::Echo] {
+        assert!(median("rate", subject) > 0.0, "{subject:?}");
+        assert!(median("cpu", subject) >= 0.0, "{subject:?}");
+    }
+    assert!(median("memory", Subject::Ferromq) > 0.0);
+    assert_eq!(measure("rate").median(Subject::Apache), None);
+    assert_eq!(rig.samples.len(), 2);
+    assert!(rig.samples.iter().all(|s| s["row"] == "send-128" && s["repetition"] == 1));
+    // Nothing is left on the disk.
+    assert_eq!(std::fs::read_dir(&rig.scratch).expect("the scratch folder").count(), 0);
+    Ok(())
+}
