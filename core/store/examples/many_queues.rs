@@ -1,6 +1,6 @@
 //! What a store with many topics costs: `many_queues DIRECTORY TOPICS [QUEUES]`. The directory must not
-//! exist. With FERROMQ_COUNT set, it only appends so many messages to topics drawn at random, once all
-//! are known, for a tool that counts instructions.
+//! exist. With FERROMQ_COUNT set, it only appends so many messages to topics drawn at random out of
+//! FERROMQ_ACTIVE, once all are known, for a tool that counts instructions.
 
 use ferromq_protocol::record::NewRecord;
 use ferromq_store::{NewRecords, ReadLimits, Store, StoreConfig, TagsCode};
@@ -74,8 +74,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = arguments.first().ok_or("which directory?")?;
     let topics: usize = arguments.get(1).ok_or("how many topics?")?.parse()?;
     let queues: i32 = arguments.get(2).map_or(Ok(4), |text| text.parse())?;
-    let count =
-        std::env::var("FERROMQ_COUNT").ok().map(|text| text.parse::<usize>()).transpose()?;
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<usize>()).transpose();
+    let (count, active) = (number("FERROMQ_COUNT")?, number("FERROMQ_ACTIVE")?.unwrap_or(topics));
     let config = StoreConfig {
         message_index_enable: false,
         disk_space_warning_level_ratio: 100,
@@ -94,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         for _ in 0..count {
-            append(&store, &names[random.usize(..topics)], random.i32(0..queues), &body)?;
+            append(&store, &names[random.usize(..active)], random.i32(0..queues), &body)?;
         }
         return Ok(());
     }
