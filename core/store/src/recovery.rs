@@ -75,14 +75,16 @@ pub(crate) fn find_end(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -
     if let Some(found) = known.map(from).filter(|found| found.last.is_some()) {
         return found;
     }
+    let mut found = LogEnd::default();
     for segment in log.segments().iter().rev() {
-        let found = from(segment.base);
-        // An empty last segment was made ahead of its first message: the end is before it.
+        found = from(segment.base);
+        // An empty last segment was made ahead of its first message: the end is before it, unless all
+        // that was there has expired.
         if found.end > segment.base {
-            return found;
+            break;
         }
     }
-    LogEnd::default()
+    found
 }
 
 /// Where a log ends.

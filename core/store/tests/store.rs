@@ -380,6 +380,32 @@ fn removed_queues_are_made_anew_and_delayed_messages_keep_their_delivery_time() 
     assert_eq!(entries[0].tags_code, stored + 10_000);
 }
 
+#[test]
+fn a_log_of_which_only_an_empty_segment_is_left_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let store = Store::open(config(root)).unwrap();
+    let (segment, mut count) = (64 << 10, 0);
+    while put(&store, "T", 0, &[0; 5000]).physical_offset < segment {
+        count += 1;
+    }
+    drop(store);
+    // As if the power had failed before the first record of the second segment was on disk.
+    std::fs::write(root.join(format!("commitlog/{segment:020}")), vec![0; segment as usize])
+        .unwrap();
+    std::fs::remove_dir_all(root.join("consumequeue")).unwrap();
+    let store = Store::open(config(root)).unwrap();
+    assert_eq!(store.log_end(), segment);
+    let later = SystemTime::now() + Duration::from_secs(73 * 3600);
+    until("the first segment goes", || store.remove_expired(later).unwrap() > 0);
+    drop(store);
+    for next in [count, count + 1] {
+        let store = Store::open(config(root)).unwrap();
+        assert!(store.log_end() >= segment);
+        assert_eq!(put(&store, "T", 0, b"x").queue_offset, next);
+    }
+}
+
 /// Entries before the first message stand for none, as other brokers write them, and nobody sees them.
 #[test]
 fn a_queue_made_anew_begins_where_its_first_message_is() {

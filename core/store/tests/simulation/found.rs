@@ -148,3 +148,31 @@ fn queues_that_are_being_made_anew_do_not_count_as_complete() {
     plan.push(WriteQueues { sync: false });
     holds(false, &plan);
 }
+
+#[test]
+fn a_log_of_which_only_an_empty_segment_is_left_keeps_its_offsets() {
+    let mut plan = vec![
+        append(2, 1, 1, 64),
+        append(0, 1, 2, 64),
+        append(1, 1, 1, 600),
+        append(1, 1, 1, 64),
+        append(0, 0, 1, 64),
+        append(2, 1, 1, 64),
+        append(1, 0, 4, 786),
+        Flush,
+        append(0, 1, 4, 600),
+        append(2, 1, 1, 64),
+        append(1, 0, 1, 64),
+        append(0, 1, 3, 0),
+        append(1, 0, 4, 0),
+        append(0, 0, 1, 600),
+        append(0, 1, 3, 600),
+        append(1, 0, 3, 600),
+        append(2, 0, 1, 64),
+        Kill,
+        append(1, 1, 2, 64),
+        append(2, 0, 2, 729),
+    ];
+    plan.extend([CutPower { seed: 0 }, WriteQueues { sync: true }, Expire, Close]);
+    holds(true, &plan);
+}
