@@ -33,9 +33,6 @@ done
 echo "== types"
 node_modules/.bin/tsc -p test/types
 
-echo "== reference (bindings/node/docs)"
-npm run --silent reference
-
 echo "== tests"
 node --test test/*.test.mjs
 

@@ -68,6 +68,3 @@ pytest examples/python
 
 echo "== docs/python.md"
 python "$root/scripts/python-docs.py" "$root/docs/python.md"
-
-echo "== reference (bindings/python/docs)"
-pdoc --output-directory "$root/bindings/python/docs" ferromq

@@ -57,6 +57,8 @@ if python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))'
 else
     skip "Python" "there is no Python 3.9 or later that can make virtual environments"
 fi
+step "reference of every language" scripts/reference.sh
+command -v doxygen > /dev/null || skip "reference of C and C++" "doxygen is not installed"
 for tool in java mvn go; do
     command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"
 done
