@@ -49,6 +49,9 @@ enum Command {
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Check, print, repair and copy a data directory of this broker or Apache's
+    #[command(subcommand)]
+    Store(tools::store::StoreCommand),
     /// Print the settings of a server or client as a table in Markdown
     Settings {
         /// Whose settings
@@ -110,6 +113,8 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Group(command) => tools::group::group(command).await,
         #[cfg(target_os = "linux")]
         Command::Bench(command) => bench::bench(command).await,
+        // Blocks this thread, which has nothing else to do.
+        Command::Store(command) => tokio::task::block_in_place(|| tools::store::store(command)),
         Command::Settings { part } => manual::print(part),
         Command::Completions { .. } => Ok(()),
     }

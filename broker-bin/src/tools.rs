@@ -3,6 +3,7 @@
 pub mod group;
 pub mod receive;
 pub mod send;
+pub mod store;
 pub mod topic;
 
 use crate::exit::Outcome;

@@ -37,6 +37,7 @@ mod retention;
 mod segment_files;
 mod store;
 pub mod tables;
+pub mod tools;
 mod work;
 
 pub use commit_log::{NewRecords, TagsCode};

@@ -436,6 +436,23 @@ impl Queue {
         Ok(Restored::Added)
     }
 
+    /// Lets the queue go on at `end`, for messages that the log has lost behind the last one it has.
+    pub(crate) fn extend_to(&self, end: i64) -> Result<(), StoreError> {
+        let last = match self.end()? {
+            0 => Entry::BLANK,
+            after => self.entry_at(after - 1, Patience::Wait)?,
+        };
+        let mut state = self.state()?;
+        if state.end() == 0 && end > 0 {
+            state.in_files = end - 1;
+            state.starts_within_file = true;
+        }
+        while state.end() < end {
+            state.tail.push_back(last);
+        }
+        Ok(())
+    }
+
     /// Writes entries to files whose records end at or before `log_offset`. Returns whether none
     /// is left in memory.
     pub(crate) fn write(&self, log_offset: i64) -> Result<bool, StoreError> {

@@ -47,7 +47,7 @@ impl TagsRule {
     }
 
     /// The queue entry of a record; `None` for those that no consumer sees.
-    fn entry(&self, record: &RecordView<'_>) -> Option<Entry> {
+    pub(crate) fn entry(&self, record: &RecordView<'_>) -> Option<Entry> {
         match record.transaction_type() {
             message::TRANSACTION_PREPARED | message::TRANSACTION_ROLLBACK => None,
             _ => Some(Entry {
@@ -129,7 +129,7 @@ const SECTOR: usize = 512;
 /// Whether a sector with a part of the properties never reached the disk. The checksum covers the body
 /// alone, and the lengths what is before it; but properties hold no zeros, and where nothing was
 /// written there are only such.
-fn is_torn(record: &RecordView<'_>, start: usize) -> bool {
+pub(crate) fn is_torn(record: &RecordView<'_>, start: usize) -> bool {
     let bytes = record.bytes();
     let properties = bytes.len() - record.properties().len();
     let mut at = properties;

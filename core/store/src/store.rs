@@ -306,6 +306,11 @@ impl Store {
         self.background.follow_log();
     }
 
+    /// Removes index files whose records are all gone from a log that starts at `log_start`.
+    pub(crate) fn forget_keys_before(&self, log_start: i64) -> Result<(), StoreError> {
+        self.inner.index.remove_expired(log_start)
+    }
+
     /// Up to which physical offset records may be read.
     fn visible(&self) -> i64 {
         if self.sync_flush() { self.inner.log.flushed() } else { i64::MAX }
