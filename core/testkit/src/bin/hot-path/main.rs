@@ -11,8 +11,11 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// Goes a path so and so often.
+type Go = fn(usize) -> Result<(), Failure>;
+
 /// Each path, and how it is gone.
-const PATHS: &[(&str, fn(usize) -> Result<(), Failure>)] = &[
+const PATHS: &[(&str, Go)] = &[
     ("read-send-json", wire::read_send_json),
     ("read-send-binary", wire::read_send_binary),
     ("write-reply", wire::write_reply),
