@@ -15,7 +15,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The pulls by their numbers, and where each is found by what may end its wait.
 #[derive(Default)]
 struct Waiting {
-    pulls: HashMap<u64, HeldPull>,
+    /// Boxed: a table has room for more than it holds.
+    pulls: HashMap<u64, Box<HeldPull>>,
     queues: HashMap<String, HashMap<i32, HashSet<u64>>>,
     deadlines: BTreeSet<(Instant, u64)>,
     connections: HashMap<u64, HashSet<u64>>,
@@ -35,7 +36,7 @@ impl Waiting {
         };
         self.deadlines.insert((pull.deadline(), number));
         self.connections.entry(pull.connection().id()).or_default().insert(number);
-        self.pulls.insert(number, pull);
+        self.pulls.insert(number, Box::new(pull));
     }
 
     fn take(&mut self, number: u64) -> Option<HeldPull> {
@@ -59,7 +60,7 @@ impl Waiting {
                 self.queues.remove(pull.topic());
             }
         }
-        Some(pull)
+        Some(*pull)
     }
 
     /// The pulls of a queue that wait for something before `next_offset`.

@@ -162,6 +162,8 @@ fn serve(
     let id = connection.id();
     connections.lock().insert(id, connection);
     let connections = connections.clone();
+    // Boxed, as a task that awaits another future has room for it twice.
+    let run = Box::pin(run);
     tasks.spawn(async move {
         let _leave = Leave { connections, id };
         run.await;

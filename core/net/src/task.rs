@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use ferromq_protocol::{Command, FrameError};
 use std::io::IoSlice;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -136,8 +137,6 @@ impl Task {
                 self.input.reserve(self.read_size);
             }
             let has_output = !self.outgoing.is_empty();
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = self.outgoing.slices(&mut slices);
             tokio::select! {
                 read = reader.read_buf(&mut self.input), if may_read => {
                     let length = read.map_err(End::Io)?;
@@ -148,7 +147,7 @@ impl Task {
                     self.adapt_read_size(length);
                     self.take_requests()?;
                 }
-                written = writer.write_vectored(&slices[..count]), if has_output => {
+                written = write_some(&mut writer, &mut self.outgoing), if has_output => {
                     let length = written.map_err(End::Io)?;
                     last_activity = Instant::now();
                     self.outgoing.advance(length);
@@ -197,9 +196,7 @@ impl Task {
     async fn say_farewell<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> Result<(), End> {
         let farewell = async {
             while !self.outgoing.is_empty() {
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let count = self.outgoing.slices(&mut slices);
-                let length = writer.write_vectored(&slices[..count]).await?;
+                let length = write_some(writer, &mut self.outgoing).await?;
                 if length == 0 {
                     return Err(std::io::ErrorKind::WriteZero.into());
                 }
@@ -212,4 +209,18 @@ impl Task {
             Err(_) => Err(End::Io(std::io::ErrorKind::TimedOut.into())),
         }
     }
+}
+
+/// Writes what fits of what waits, and returns how many bytes that were. The pieces are gathered anew
+/// at each attempt: kept in the future, they would cost every idle connection a kilobyte.
+async fn write_some<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    outgoing: &mut Outgoing,
+) -> std::io::Result<usize> {
+    std::future::poll_fn(|context| {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let count = outgoing.slices(&mut slices);
+        Pin::new(&mut *writer).poll_write_vectored(context, &slices[..count])
+    })
+    .await
 }
