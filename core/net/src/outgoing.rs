@@ -28,6 +28,13 @@ impl Outgoing {
         self.length == 0
     }
 
+    /// Gives its memory back, if nothing waits.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            *self = Outgoing::default();
+        }
+    }
+
     pub(crate) fn push_response(&mut self, response: Response) {
         let Response { mut command, chunks } = response;
         if chunks.is_empty() {

@@ -136,6 +136,9 @@ impl Task {
             if may_read {
                 self.input.reserve(self.read_size);
             }
+            if self.read_size == READ_SIZES.0 {
+                self.outgoing.release();
+            }
             let has_output = !self.outgoing.is_empty();
             tokio::select! {
                 read = reader.read_buf(&mut self.input), if may_read => {

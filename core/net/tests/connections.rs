@@ -226,3 +226,16 @@ async fn connecting_to_nobody_is_named() {
     assert!(error.not_sent());
     assert!(error.to_string().contains(&free), "{error}");
 }
+
+#[tokio::test]
+async fn the_task_of_a_connection_is_small() {
+    let (near, _far) = tokio::io::duplex(64);
+    let address = ([127, 0, 0, 1], 1).into();
+    let service = std::sync::Arc::new(ferromq_net::NoRequests);
+    let (_connection, run) =
+        ferromq_net::open(near, address, address, service, ferromq_net::Limits::server());
+    // Ten thousand idle connections are to cost less than 8 KiB each, their buffers and what the broker
+    // knows about them included.
+    let size = std::mem::size_of_val(&run);
+    assert!(size < 2048, "{size} bytes");
+}
