@@ -78,8 +78,13 @@ pub struct Launcher<'a> {
 }
 
 const BROKER: &str = "bench-broker";
-/// A commit log goes into gigabytes, and the disk may be fuller than servers like it.
-const ROOM: (&str, &str) = ("diskMaxUsedSpaceRatio", "95");
+/// A commit log goes into gigabytes, and the disk may be fuller than servers like it: they would delete
+/// what is measured, or refuse sends.
+const ROOM: [(&str, &str); 3] = [
+    ("diskMaxUsedSpaceRatio", "95"),
+    ("diskSpaceCleanForciblyRatio", "97"),
+    ("diskSpaceWarningLevelRatio", "98"),
+];
 const SETTLED: Duration = Duration::from_secs(60);
 const ENDED: Duration = Duration::from_secs(120);
 
@@ -147,7 +152,7 @@ impl Launcher<'_> {
         folder: TempDir,
     ) -> Result<Running, Problem> {
         let mut settings = settings.to_vec();
-        settings.push((ROOM.0, ROOM.1.to_owned()));
+        settings.extend(ROOM.map(|(key, value)| (key, value.to_owned())));
         let home = folder.path();
         let since;
         let (process, broker) = match subject {
