@@ -128,7 +128,7 @@ impl Measure {
             true => (ours, theirs),
             false => (theirs, ours),
         };
-        (bad > 0.0).then_some(good / bad)
+        (bad > 0.0 && self.unit.is_compared()).then_some(good / bad)
     }
 }
 

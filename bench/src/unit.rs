@@ -24,12 +24,19 @@ pub enum Unit {
     Bytes,
     /// Bytes written to disk for a message.
     BytesPerMessage,
+    /// Bytes that are there to be worked on: no figure of anybody's quality.
+    BytesOfWork,
 }
 
 impl Unit {
     /// Whether a larger figure is the better one.
     pub fn more_is_better(self) -> bool {
         matches!(self, Unit::MessagesPerSecond | Unit::MessagesPerCpuSecond | Unit::PercentKept)
+    }
+
+    /// Whether one figure can be better than another.
+    pub fn is_compared(self) -> bool {
+        self != Unit::BytesOfWork
     }
 
     /// What stands on the axis of a plot.
@@ -42,7 +49,7 @@ impl Unit {
             Unit::Milliseconds => "ms",
             Unit::PercentOfCore => "% of a core",
             Unit::PercentKept => "%",
-            Unit::Bytes | Unit::BytesPerMessage => "bytes",
+            Unit::Bytes | Unit::BytesPerMessage | Unit::BytesOfWork => "bytes",
         }
     }
 
@@ -57,7 +64,7 @@ impl Unit {
             Unit::Milliseconds if value >= 10_000.0 => format!("{} s", digits(value / 1e3)),
             Unit::Milliseconds => format!("{} ms", digits(value)),
             Unit::PercentOfCore | Unit::PercentKept => format!("{} %", digits(value)),
-            Unit::Bytes | Unit::BytesPerMessage => bytes(value),
+            Unit::Bytes | Unit::BytesPerMessage | Unit::BytesOfWork => bytes(value),
         }
     }
 }

@@ -17,18 +17,21 @@ const OVERHEAD: u64 = 180;
 /// With gigabytes of log.
 pub const ROW: Row = Row {
     id: "restart",
-    title: "Restart after kill -9 with 10 GiB of log",
+    title: "Restart after kill -9 with gigabytes of log",
     how: "The log is filled with messages of 1 KiB. Then, in each round, a second of load, kill -9 in the midst of its last \
-          flush, and a start: from the start of the process to an acknowledgement, as above. Less log where the disk has no room.",
+          flush, and a start: from the start of the process to an acknowledgement, as above. 10 GiB of log, less where the disk has no room.",
     subjects: SERVERS,
     once: SERVERS,
-    measures: &[Counted {
-        id: "time",
-        what: "time",
-        unit: Unit::Milliseconds,
-        targets: &[at_most(1.0 / 20.0, Subject::Apache)],
-        headline: true,
-    }],
+    measures: &[
+        Counted {
+            id: "time",
+            what: "time",
+            unit: Unit::Milliseconds,
+            targets: &[at_most(1.0 / 20.0, Subject::Apache)],
+            headline: true,
+        },
+        Counted { id: "log", what: "log", unit: Unit::BytesOfWork, targets: &[], headline: false },
+    ],
     measure: restarted,
     lasts: |scale, subject| {
         let gib = scale.log_bytes as f64 / (1u64 << 30) as f64;
@@ -51,7 +54,7 @@ fn restarted(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
         .with("count", count)
         .warm_up(Duration::ZERO);
     load::run(rig, &running, &fill)?;
-    let mut figures = Vec::new();
+    let mut figures = vec![("log", (count * (u64::from(SIZE) + OVERHEAD)) as f64)];
     for _ in 0..rig.scale.restarts {
         interrupt::check()?;
         let more = Load::new("produce", &running)

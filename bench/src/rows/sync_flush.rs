@@ -1,6 +1,7 @@
 //! Messages that are on disk before they are acknowledged.
 
-use super::{Counted, Figures, Row, SERVERS, run_of};
+use super::{Counted, Figures, Row, run_of};
+use crate::fdatasync;
 use crate::load::{self, Load};
 use crate::results::Subject;
 use crate::rig::Rig;
@@ -10,15 +11,17 @@ use ferromq_interop::Problem;
 use std::time::Duration;
 
 /// How many can share a sync when 64 are on their way.
-const WINDOW: u32 = 64;
+const WINDOW: usize = 64;
+/// A stored message.
+const RECORD: usize = 1024 + 180;
 
 /// `flushDiskType=SYNC_FLUSH`.
 pub const ROW: Row = Row {
     id: "sync-flush",
     title: "Synchronous flush, 1 KiB",
-    how: "flushDiskType=SYNC_FLUSH, 1 connection. The machine's figure is how often the disk syncs an append of a message with \
-          fdatasync, times the sends on their way: as many messages as could share a sync.",
-    subjects: SERVERS,
+    how: "flushDiskType=SYNC_FLUSH, 1 connection. The machine's figure is a program that writes as many messages as are on their \
+          way, calls fdatasync, and does so again.",
+    subjects: &[Subject::Ferromq, Subject::Apache, Subject::Machine],
     once: &[],
     measures: &[
         Counted {
@@ -37,26 +40,28 @@ pub const ROW: Row = Row {
         },
     ],
     measure: flushed,
-    lasts: |scale, subject| {
-        let java = match subject {
-            Subject::Apache => scale.jvm_warm_up + Duration::from_secs(12),
-            _ => Duration::ZERO,
-        };
-        run_of(scale.load, scale) * 3 + java
+    lasts: |scale, subject| match subject {
+        Subject::Machine => scale.load * 2,
+        Subject::Apache => {
+            run_of(scale.load, scale) * 2 + scale.jvm_warm_up + Duration::from_secs(12)
+        }
+        _ => run_of(scale.load, scale) * 2,
     },
 };
 
 fn flushed(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
+    if subject == Subject::Machine {
+        let syncs =
+            |messages| fdatasync::per_second(&rig.scratch, RECORD * messages, rig.scale.load);
+        return Ok(vec![("rate-1", syncs(1)?), ("rate-64", WINDOW as f64 * syncs(WINDOW)?)]);
+    }
     let running = rig.own(subject, &[("flushDiskType", "SYNC_FLUSH".to_owned())])?;
-    let mut load = Load::new("fsync", &running)
+    let load = Load::new("fsync", &running)
         .topic("Flushed")
         .size(1024)
         .with("window", WINDOW)
         .warm_up(rig.scale.warm_up)
         .duration(rig.scale.load);
-    if subject == Subject::Ferromq {
-        load = load.with("data-dir", running.folder().display());
-    }
     let report = load::run(rig, &running, &load)?;
     Ok(vec![
         ("rate-1", report.number("/one_in_flight/messages_per_second")?),
