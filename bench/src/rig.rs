@@ -191,11 +191,13 @@ impl Rig {
         load::run(self, running, &pulls).map(drop)
     }
 
-    /// Waits until the disk has what was written before, so that nobody pays for the one before.
-    fn written_back(&self) -> Result<(), Problem> {
+    /// Waits until the disk has what was written before and has forgotten what was deleted, so that nobody pays
+    /// for the one before.
+    pub fn written_back(&self) -> Result<(), Problem> {
         interrupt::check()?;
         rustix::fs::sync();
-        Ok(())
+        // Discards of deleted files go on for a moment after that.
+        interrupt::rest(self.scale.settle)
     }
 
     /// How much log fits: a run with less space than it wants is a smaller run.

@@ -71,7 +71,7 @@ fn step(row: &Row, scale: &Scale, subject: Subject) -> Duration {
         Subject::Apache => Duration::from_secs(3),
         _ => Duration::from_millis(500),
     };
-    (row.lasts)(scale, subject) + thawed
+    (row.lasts)(scale, subject) + thawed + scale.settle
 }
 
 /// Measures, and calls `keep` with what there is after each row.

@@ -13,6 +13,8 @@ pub struct Scale {
     pub latency: Duration,
     /// Before a load of which the figures count.
     pub warm_up: Duration,
+    /// What the disk is given to come to rest before a measurement.
+    pub settle: Duration,
     /// Load on a Java server before it is measured at all.
     pub jvm_warm_up: Duration,
     /// Rest before idle servers are watched, and how long they are.
@@ -45,6 +47,7 @@ impl Scale {
             load: seconds(5),
             latency: seconds(8),
             warm_up: seconds(1),
+            settle: Duration::from_millis(500),
             jvm_warm_up: seconds(20),
             idle: (seconds(5), seconds(10)),
             hold: seconds(15),
@@ -85,6 +88,7 @@ impl Scale {
             load: Duration::from_millis(200),
             latency: Duration::from_millis(200),
             warm_up: Duration::ZERO,
+            settle: Duration::ZERO,
             jvm_warm_up: Duration::ZERO,
             idle: (Duration::ZERO, Duration::from_millis(200)),
             hold: Duration::from_millis(200),

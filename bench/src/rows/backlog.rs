@@ -49,6 +49,7 @@ pub const ROW: Row = Row {
 
 fn reads(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
     if subject == Subject::Machine {
+        rig.written_back()?;
         let chunk = PULL as usize * RECORD;
         let bytes = sendfile::bytes_per_second(&rig.scratch, chunk, rig.scale.load)?;
         return Ok(vec![("rate", bytes / RECORD as f64)]);

@@ -50,6 +50,7 @@ pub const ROW: Row = Row {
 };
 
 fn flushed(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
+    rig.written_back()?;
     if subject == Subject::Machine {
         let syncs =
             |messages| fdatasync::per_second(&rig.scratch, RECORD * messages, rig.scale.load);
