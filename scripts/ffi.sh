@@ -62,8 +62,11 @@ done
 timeout 120 "$work/clients-cpp"
 "${cpp[@]}" ffi/tests/clients.cpp -o "$work/clients-of-layer" "${shared[@]}"
 timeout 120 "$work/clients-of-layer"
-"${cpp[@]}" -pthread ffi/tests/scenarios.cpp -o "$work/scenarios" "${shared[@]}"
-timeout 300 "$work/scenarios" "$built/scenario-cluster" core/testkit/scenarios/*.scenario
+for kind in shared static; do
+    declare -n libraries=$kind
+    "${cpp[@]}" -pthread ffi/tests/scenarios.cpp -o "$work/scenarios-$kind" "${libraries[@]}"
+    timeout 300 "$work/scenarios-$kind" "$built/scenario-cluster" core/testkit/scenarios/*.scenario
+done
 if command -v valgrind > /dev/null; then
     echo "== valgrind"
     # Its errors and handles are nobody's.

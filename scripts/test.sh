@@ -36,6 +36,11 @@ step "docs/configuration.md is current" diff -u docs/configuration.md <(scripts/
 step "demo" scripts/demo.sh
 step "README" scripts/readme.sh
 step "examples" scripts/examples.sh
+if command -v valgrind > /dev/null; then
+    step "instructions of the hot paths" scripts/instructions.sh
+else
+    skip "instructions of the hot paths" "valgrind is not installed"
+fi
 if command -v npm > /dev/null; then
     step "Node" scripts/node.sh
     step "Node packages" env PROFILE=debug scripts/npm.sh

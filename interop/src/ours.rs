@@ -93,3 +93,21 @@ pub fn broker(
     ];
     with_settings(&server()?, "broker", home, name, &usual, wanted)
 }
+
+/// Has `ferromq store check` read a data directory whose broker had `wanted` as settings; damage is an error.
+pub fn check_store(home: &Path, store: &Path, wanted: &[Setting]) -> Result<(), Problem> {
+    let file = home.join("check.conf");
+    std::fs::write(&file, settings::lines(&[], wanted))
+        .map_err(|source| Problem::File { path: file.clone(), source })?;
+    let mut command = Command::new(server()?);
+    command.args(["store", "check"]).arg(store).arg("-c").arg(&file);
+    let output = command.output().map_err(Problem::io("running ferromq store check"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => {
+            let [said, errors] = [output.stdout, output.stderr]
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            Err(Problem::Wrong(format!("ferromq store check: {}\n{said}{errors}", output.status)))
+        }
+    }
+}

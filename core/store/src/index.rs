@@ -134,6 +134,11 @@ pub(crate) fn keys_of<'a>(record: &RecordView<'a>) -> impl Iterator<Item = &'a s
     unique.into_iter().chain(keys.split(' ').filter(|key| !key.is_empty()))
 }
 
+/// The key under which Apache's brokers from 5.4 on enter a record for its tag, too. Ours do not.
+pub(crate) fn tag_key_of(record: &RecordView<'_>) -> Option<String> {
+    record.property(key::TAGS).map(|tag| format!("T#{tag}"))
+}
+
 /// The hash of an index key: never negative.
 pub(crate) fn hash_of(topic: &str, key: &str) -> u32 {
     let hash = java_string_hash_after(java_string_hash(topic), "#");

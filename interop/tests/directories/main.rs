@@ -183,6 +183,9 @@ fn in_turn(plan: &Plan) -> Result<(), Problem> {
             done.tables.on_disk(&turn, *end)
         };
         after().map_err(|error| told(error, process.tail()))?;
+        // Whoever wrote it, and however it ended.
+        ours::check_store(folder.path(), &store, &plan.settings(&store))
+            .map_err(|error| told(error.into(), process.tail()))?;
     }
     files::rolled_over(plan, &store).map_err(|error| Problem::Wrong(error.to_string()))
 }

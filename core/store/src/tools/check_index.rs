@@ -202,7 +202,9 @@ fn found(
     match reader.look(offset) {
         Ok(Step::Record(record)) => {
             let topic = record.topic();
-            match index::keys_of(&record).any(|key| index::hash_of(topic, key) == hash) {
+            let has = |key: &str| index::hash_of(topic, key) == hash;
+            let of_tag = || index::tag_key_of(&record).is_some_and(|key| has(&key));
+            match index::keys_of(&record).any(has) || of_tag() {
                 true => Ok(Some(record.store_timestamp())),
                 false => Err(format!("points at {offset}, whose record has no such key")),
             }
