@@ -8,11 +8,11 @@ import gc
 import json
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict
 
 import ferromq
 
-FIRST = {"consume_from_where": "CONSUME_FROM_FIRST_OFFSET"}
+FIRST: Dict[str, Any] = {"consume_from_where": "CONSUME_FROM_FIRST_OFFSET"}
 
 
 def waiting(address: str, number: int) -> None:
@@ -35,8 +35,8 @@ def waiting(address: str, number: int) -> None:
 async def awaited(address: str, number: int) -> None:
     async with ferromq.AsyncProducer(address) as producer:
         await producer.send("Cycles", b"x" * 1000)
-        group = (f"awaited{number % 10}", {"Cycles": "*"}, address)
-        async with ferromq.AsyncConsumer(*group, **FIRST) as consumer:
+        group, topics = f"awaited{number % 10}", {"Cycles": "*"}
+        async with ferromq.AsyncConsumer(group, topics, address, **FIRST) as consumer:
             consumer.ack(await consumer.poll(1, 10))
             poll = asyncio.create_task(consumer.poll(1, 60))
             await asyncio.sleep(0)

@@ -120,8 +120,8 @@ def test_an_event_loop_goes_on_while_a_broker_restarts(cluster: Cluster) -> None
                 async for message in consumer:
                     load.seen.add(message.body)
 
-            group = ("restart", {"Restart": "*"}, address)
-            async with ferromq.AsyncConsumer(*group, **FIRST, **QUICK) as consumer:
+            topics, settings = {"Restart": "*"}, {**FIRST, **QUICK}
+            async with ferromq.AsyncConsumer("restart", topics, address, **settings) as consumer:
                 receiving = asyncio.create_task(receive(consumer))
                 senders = [asyncio.create_task(send()) for _ in range(16)]
                 try:
