@@ -57,6 +57,9 @@ fn on_a_broker(work: impl AsyncFnOnce(Broker) -> Result<(), Failure>) -> Result<
     let directory = tempfile::tempdir()?;
     let store = StoreConfig {
         mapped_file_size_commit_log: 256 << 20,
+        // Not while it is counted: how often they come then would depend on the clock.
+        flush_interval_commit_log: 60_000,
+        flush_interval_consume_queue: 60_000,
         ..StoreConfig::for_directory(directory.path().to_string_lossy())
     };
     let config = BrokerConfig {

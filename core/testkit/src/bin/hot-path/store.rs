@@ -11,6 +11,7 @@ fn open(directory: &tempfile::TempDir) -> Result<(Store, Arc<Queue>), Failure> {
     let config = StoreConfig {
         message_index_enable: false,
         mapped_file_size_commit_log: 256 << 20,
+        flush_interval_consume_queue: 60_000,
         ..StoreConfig::for_directory(directory.path().to_string_lossy())
     };
     let store = Store::open(config)?;
