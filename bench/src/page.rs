@@ -129,7 +129,8 @@ pub fn headline(report: Option<&Report>) -> String {
     let mut text =
         String::from("| | FerroMQ | Apache RocketMQ 5.5.0 | better by |\n|---|---|---|---|\n");
     for row in &report.rows {
-        for measure in row.measures.iter().filter(|m| m.headline && !m.values.is_empty()) {
+        let told = |m: &&Measure| m.headline && !m.values.is_empty() && m.is_steady();
+        for measure in row.measures.iter().filter(told) {
             let _ = writeln!(
                 text,
                 "| {}: {} | {} | {} | {} |",
@@ -143,7 +144,7 @@ pub fn headline(report: Option<&Report>) -> String {
     }
     let _ = write!(
         text,
-        "\n{} cores of {}, medians of {} repetitions, Apache's JVM warm, each server's own defaults. The whole table, the limits of the machine, \
+        "\n{} cores of {}, medians of {} repetitions, Apache's JVM warm, each server's own defaults; figures that differ by more than twice between repetitions are left out. The whole table, the limits of the machine, \
          plots and how each figure is measured: [docs/benchmarks/results.md](docs/benchmarks/results.md). `make bench` measures \
          all of it on your machine.\n",
         report.machine.cores, report.machine.cpu, report.run.repetitions

@@ -121,6 +121,14 @@ impl Measure {
         Some((smallest, largest))
     }
 
+    /// Whether each server's figures are near each other: those that are not tell of the run, not of
+    /// the server.
+    pub fn is_steady(&self) -> bool {
+        [Subject::Ferromq, Subject::Apache].into_iter().all(|subject| {
+            self.spread(subject).is_none_or(|(smallest, largest)| largest <= 2.0 * smallest)
+        })
+    }
+
     /// How many times better FerroMQ's median is than another's.
     pub fn better_than(&self, other: Subject) -> Option<f64> {
         let (ours, theirs) = (self.median(Subject::Ferromq)?, self.median(other)?);

@@ -1,6 +1,6 @@
 //! From figures to verdicts, tables and plots.
 
-use ferromq_bench::results::{Report, Subject, median};
+use ferromq_bench::results::{Measure, Report, Subject, median};
 use ferromq_bench::target::{Verdict, at_least, at_most, no_more_than};
 use ferromq_bench::unit::Unit;
 use ferromq_bench::{page, publish};
@@ -97,4 +97,21 @@ fn plots_are_drawn_in_both_forms() {
     assert_eq!(read, fixture());
     let page = std::fs::read_to_string(folder.path().join(publish::PAGE)).unwrap();
     assert_eq!(page, page::page(&read));
+}
+
+#[test]
+fn figures_far_apart_are_not_steady() {
+    let measure = |apache: [f64; 2]| {
+        let values = [(Subject::Ferromq, vec![1.0, 1.1]), (Subject::Apache, apache.to_vec())];
+        Measure {
+            id: "p99".to_owned(),
+            what: "latency, p99".to_owned(),
+            unit: Unit::Microseconds,
+            values: values.into_iter().collect(),
+            targets: Vec::new(),
+            headline: true,
+        }
+    };
+    assert!(measure([10.0, 19.0]).is_steady());
+    assert!(!measure([10.0, 21.0]).is_steady());
 }
