@@ -27,6 +27,9 @@ pub(crate) const BLANK: usize = 8;
 pub(crate) const BUSY: Duration = Duration::from_millis(200);
 pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_millis() as u64 };
 
+/// So many bytes of pages are made ready at once, and no fewer than these lie ahead of the writer.
+const AHEAD: i64 = 1 << 20;
+
 /// A segment and where it begins.
 #[derive(Clone)]
 pub(crate) struct LogSegment {
@@ -124,6 +127,14 @@ struct Writer {
     segment: Option<LogSegment>,
     position: i64,
     asked_for_next: bool,
+    /// Up to where pages have been asked for.
+    ready: i64,
+}
+
+impl Writer {
+    fn at(position: i64, segment: Option<LogSegment>) -> Self {
+        Writer { segment, position, asked_for_next: false, ready: position }
+    }
 }
 
 pub(crate) struct CommitLog {
@@ -169,13 +180,13 @@ impl CommitLog {
             last.file.reserve().map_err(StoreError::file("reserve space for", &last.path))?;
         }
         let end = segments.last().map_or(0, |last| last.base + size);
-        let preparer = Preparer::start(disk.clone(), paths.clone(), size as u64, work)?;
+        let preparer = Preparer::start(disk.clone(), paths.clone(), config, work)?;
         Ok(CommitLog {
             disk,
             paths,
             size,
             segments: ArcSwap::from_pointee(segments),
-            writer: Mutex::new(Writer { segment: None, position: end, asked_for_next: false }),
+            writer: Mutex::new(Writer::at(end, None)),
             end: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
             last: AtomicI64::new(-1),
@@ -206,7 +217,7 @@ impl CommitLog {
             kept.push(segment);
         }
         let last = kept.last().filter(|last| end < last.base + self.size).cloned();
-        *self.writer.get_mut() = Writer { segment: last, position: end, asked_for_next: false };
+        *self.writer.get_mut() = Writer::at(end, last);
         self.segments.store(Arc::new(kept));
         self.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
@@ -257,6 +268,7 @@ impl CommitLog {
         let last = records.parts.last().map_or(0, |part| part.length);
         self.last.store(writer.position - last as i64, Ordering::Relaxed);
         self.end.store(writer.position, Ordering::Release);
+        self.keep_pages_ahead(&mut writer);
         Ok(Placed { start, end: writer.position, timestamp })
     }
 
@@ -276,6 +288,19 @@ impl CommitLog {
             }
         }
         self.roll(writer)
+    }
+
+    /// Has the pages that come next made ready.
+    fn keep_pages_ahead(&self, writer: &mut Writer) {
+        if let Some(segment) = &writer.segment
+            && writer.ready - writer.position < AHEAD
+            && writer.ready < segment.base + self.size
+        {
+            let from = writer.ready.max(writer.position);
+            writer.ready = (from - from % AHEAD + AHEAD).min(segment.base + self.size);
+            let range = (from - segment.base) as usize..(writer.ready - segment.base) as usize;
+            self.preparer.make_ready(segment.file.clone(), range);
+        }
     }
 
     /// Whether an append of so many bytes would have to wait for the next segment. Never waits.
@@ -311,7 +336,7 @@ impl CommitLog {
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
-        *writer = Writer { segment: Some(segment), position: base, asked_for_next: false };
+        *writer = Writer::at(base, Some(segment));
         self.end.store(base, Ordering::Release);
         Ok((base, file))
     }

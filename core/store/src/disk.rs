@@ -129,6 +129,11 @@ pub trait Segment: Send + Sync {
     /// When the place is published already or outside the file.
     fn write(&self, at: usize, bytes: &[u8]);
 
+    /// Makes ready the pages of a range that will be written soon, so that a write there does not wait for
+    /// the system to find them. Changes nothing in the file; where the system cannot, it does nothing.
+    /// `often_synced` says that few pages are written between two syncs.
+    fn make_ready(&self, _range: Range<usize>, _often_synced: bool) {}
+
     /// Publishes everything before `end`.
     fn publish(&self, end: usize);
 

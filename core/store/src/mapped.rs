@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
 
@@ -23,6 +23,8 @@ pub(crate) struct MappedSegment {
     published: AtomicUsize,
     /// Held while unpublished bytes are written, so that no two writes overlap.
     writing: Mutex<()>,
+    /// Whether the system was asked for single pages; see `make_ready`.
+    single_pages: AtomicBool,
 }
 
 impl MappedSegment {
@@ -36,7 +38,16 @@ impl MappedSegment {
             file,
             published: AtomicUsize::new(published),
             writing: Mutex::new(()),
+            single_pages: AtomicBool::new(false),
         })
+    }
+
+    /// Has the system bring single pages into memory, or pieces as large as it likes. Advice, so it may
+    /// fail.
+    fn want_single_pages(&self, single: bool) {
+        if self.single_pages.swap(single, Ordering::Relaxed) != single {
+            let _ = self.map.advise(if single { Advice::Random } else { Advice::Normal });
+        }
     }
 }
 
@@ -67,10 +78,24 @@ impl Segment for MappedSegment {
         }
     }
 
+    fn make_ready(&self, range: Range<usize>, often_synced: bool) {
+        assert!(range.start <= range.end && range.end <= self.length(), "a range outside the file");
+        // What is in memory in one piece is written to disk in one piece, even when only a page of it
+        // has changed: a megabyte for each sync. In large pieces, on the other hand, memory costs
+        // a tenth of what single pages cost.
+        self.want_single_pages(often_synced);
+        // Not before Linux 5.14; then writes find the pages themselves.
+        let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.end - range.start);
+    }
+
     fn publish(&self, end: usize) {
         let _writing = self.writing.lock();
         assert!(end >= self.published() && end <= self.length(), "publish outside the free part");
         self.published.store(end, Ordering::Release);
+        if end == self.length() {
+            // From now on it is only read.
+            self.want_single_pages(false);
+        }
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {

@@ -1,11 +1,13 @@
-//! Makes the next commit log segment before it is needed, so that an append never waits for the
-//! file system.
+//! Makes the next commit log segment, and the next pages of the present one, before they are needed, so
+//! that an append never waits for the file system or for memory.
 
+use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
 use crate::error::StoreError;
 use crate::log_paths::LogPaths;
 use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -20,11 +22,18 @@ pub(crate) struct NewSegment {
     pub(crate) file: Box<dyn Segment>,
 }
 
+/// Pages of a segment that are to be made ready.
+struct Pages {
+    file: Arc<dyn Segment>,
+    range: Range<usize>,
+}
+
 /// A segment, or why there is none.
 type Made = Result<NewSegment, String>;
 
 #[derive(Default)]
 struct State {
+    pages: Option<Pages>,
     wanted: Option<i64>,
     making: Option<i64>,
     ready: Option<(i64, Made)>,
@@ -49,13 +58,15 @@ impl Preparer {
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
         paths: Arc<LogPaths>,
-        size: u64,
+        config: &StoreConfig,
         work: Work,
     ) -> Result<Self, StoreError> {
+        let size = config.mapped_file_size_commit_log as u64;
+        let often_synced = config.sync_flush();
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let run = {
             let (disk, paths, shared) = (disk.clone(), paths.clone(), shared.clone());
-            move || prepare(&*disk, &paths, size, &shared)
+            move || prepare(&*disk, &paths, size, often_synced, &shared)
         };
         let thread = work.start("ferromq-segments", run)?;
         Ok(Preparer { disk, paths, size, work, shared, thread: Mutex::new(thread) })
@@ -71,6 +82,15 @@ impl Preparer {
             state.ready.as_ref().is_some_and(|(ready, made)| *ready == base && made.is_ok());
         if !ready && state.making != Some(base) {
             state.wanted = Some(base);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Asks for pages to be made ready, without waiting. Those asked for before and not begun with are
+    /// forgotten: by now they are written.
+    pub(crate) fn make_ready(&self, file: Arc<dyn Segment>, range: Range<usize>) {
+        if self.work == Work::OnThreads {
+            self.shared.state.lock().pages = Some(Pages { file, range });
             self.shared.changed.notify_all();
         }
     }
@@ -119,28 +139,43 @@ impl Preparer {
     }
 }
 
-fn prepare(disk: &dyn Disk, paths: &LogPaths, size: u64, shared: &Shared) {
-    loop {
-        let base = {
-            let mut state = shared.state.lock();
-            loop {
-                if state.stopped {
-                    return;
-                }
-                if let Some(base) = state.wanted.take() {
-                    state.making = Some(base);
-                    break base;
-                }
-                shared.changed.wait(&mut state);
+/// What the thread does next.
+enum Task {
+    MakeReady(Pages),
+    Make(i64),
+}
+
+fn prepare(disk: &dyn Disk, paths: &LogPaths, size: u64, often_synced: bool, shared: &Shared) {
+    while let Some(task) = next_task(shared) {
+        match task {
+            Task::MakeReady(Pages { file, range }) => file.make_ready(range, often_synced),
+            Task::Make(base) => {
+                let made = make(disk, paths, size, base);
+                let mut state = shared.state.lock();
+                state.making = None;
+                state.ready = Some((base, made));
+                drop(state);
+                shared.changed.notify_all();
             }
-        };
-        let made = make(disk, paths, size, base);
-        let mut state = shared.state.lock();
-        state.making = None;
-        state.ready = Some((base, made));
-        drop(state);
-        shared.changed.notify_all();
+        }
     }
+}
+
+/// Waits for something to do; `None` when that is over. Pages come first: they are quickly made, and
+/// wanted sooner.
+fn next_task(shared: &Shared) -> Option<Task> {
+    let mut state = shared.state.lock();
+    while !state.stopped {
+        if let Some(pages) = state.pages.take() {
+            return Some(Task::MakeReady(pages));
+        }
+        if let Some(base) = state.wanted.take() {
+            state.making = Some(base);
+            return Some(Task::Make(base));
+        }
+        shared.changed.wait(&mut state);
+    }
+    None
 }
 
 fn make(disk: &dyn Disk, paths: &LogPaths, size: u64, base: i64) -> Made {

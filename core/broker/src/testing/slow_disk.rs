@@ -89,6 +89,9 @@ impl Segment for SlowSegment {
     fn publish(&self, end: usize) {
         self.real.publish(end);
     }
+    fn make_ready(&self, range: Range<usize>, often_synced: bool) {
+        self.real.make_ready(range, often_synced);
+    }
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.real.slice(range)
     }

@@ -6,6 +6,7 @@ mod cold;
 mod full_disk;
 mod long_log;
 mod many_queues;
+mod pages;
 mod retention;
 mod watched_disk;
 

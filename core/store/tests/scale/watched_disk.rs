@@ -4,7 +4,7 @@
 use ferromq_store::*;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -15,6 +15,8 @@ pub struct Watch {
     pub calls: AtomicUsize,
     /// Looks into segments.
     pub looks: AtomicUsize,
+    /// Which pages of segments were made ready, and whether for frequent syncs.
+    pub ready: Mutex<Vec<(PathBuf, Range<usize>, bool)>>,
     pub used_percent: AtomicUsize,
     /// How much later than now it is, in seconds.
     pub later: AtomicUsize,
@@ -31,12 +33,12 @@ impl WatchedDisk {
     fn called(&self) {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
     }
-    fn watched(&self, real: Box<dyn Segment>) -> Box<dyn Segment> {
-        Box::new(WatchedSegment(real, self.0.clone()))
+    fn watched(&self, real: Box<dyn Segment>, path: &Path) -> Box<dyn Segment> {
+        Box::new(WatchedSegment(real, self.0.clone(), path.to_owned()))
     }
 }
 
-struct WatchedSegment(Box<dyn Segment>, Arc<Watch>);
+struct WatchedSegment(Box<dyn Segment>, Arc<Watch>, PathBuf);
 
 impl Segment for WatchedSegment {
     fn length(&self) -> usize {
@@ -50,6 +52,10 @@ impl Segment for WatchedSegment {
     }
     fn publish(&self, end: usize) {
         self.0.publish(end);
+    }
+    fn make_ready(&self, range: Range<usize>, often_synced: bool) {
+        self.0.make_ready(range.clone(), often_synced);
+        self.1.ready.lock().unwrap().push((self.2.clone(), range, often_synced));
     }
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.1.looks.fetch_add(1, Ordering::SeqCst);
@@ -69,11 +75,11 @@ impl Segment for WatchedSegment {
 impl Disk for WatchedDisk {
     fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
         self.called();
-        Ok(self.watched(OsDisk.create_segment(path, length)?))
+        Ok(self.watched(OsDisk.create_segment(path, length)?, path))
     }
     fn open_segment(&self, path: &Path) -> io::Result<Box<dyn Segment>> {
         self.called();
-        Ok(self.watched(OsDisk.open_segment(path)?))
+        Ok(self.watched(OsDisk.open_segment(path)?, path))
     }
     fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
         self.called();

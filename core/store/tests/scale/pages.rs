@@ -1,0 +1,60 @@
+//! Pages of the log are there before the writer is.
+
+use crate::watched_disk::{Watch, WatchedDisk};
+use crate::*;
+use ferromq_protocol::record::RecordView;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SEGMENT: i64 = 3 << 20;
+
+/// Waits until pages were made ready beyond `end` of the log, or to the end of its segment.
+fn wait_for_pages(watch: &Watch, end: i64) {
+    let (base, within) = ((end - 1) / SEGMENT * SEGMENT, ((end - 1) % SEGMENT) as usize);
+    let name = format!("{base:020}");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let ready = watch.ready.lock().unwrap();
+        if ready.iter().any(|(path, range, _)| path.ends_with(&name) && range.end > within) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nothing ready beyond {within} of {name}: {ready:?}");
+        drop(ready);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn pages_are_made_ready_ahead_of_the_writer_in_every_segment() {
+    for flush in ["ASYNC_FLUSH", "SYNC_FLUSH"] {
+        let root = tempfile::tempdir().unwrap();
+        let config = StoreConfig {
+            mapped_file_size_commit_log: SEGMENT,
+            flush_disk_type: flush.into(),
+            ..config(root.path())
+        };
+        let disk = WatchedDisk::default();
+        let watch = disk.0.clone();
+        let store = Store::open_on(Arc::new(disk), config.clone()).unwrap();
+        let mut end = 0;
+        for n in 0..100 {
+            end = put(&store, "T", 0, &[n; 64 << 10]).end;
+            wait_for_pages(&watch, end);
+        }
+        assert_eq!(end / SEGMENT, 2, "the log has rolled over twice");
+        for (path, range, often_synced) in watch.ready.lock().unwrap().iter() {
+            assert!(range.start < range.end, "{range:?} of {}", path.display());
+            assert!(range.end <= SEGMENT as usize, "{range:?} of {}", path.display());
+            assert!(range.len() <= 1 << 20, "at most a megabyte at once: {range:?}");
+            assert_eq!(*often_synced, flush == "SYNC_FLUSH");
+        }
+        drop(store);
+
+        let store = Store::open(config).unwrap();
+        for n in 0..100 {
+            let found = read(&store, "T", 0, i64::from(n));
+            let record = RecordView::parse(&found.chunks[0]).unwrap();
+            assert!(record.body().iter().all(|byte| *byte == n), "message {n} was changed");
+        }
+    }
+}
