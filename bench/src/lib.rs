@@ -2,7 +2,7 @@
 //!
 //! - [`rows`] says what is measured, one module for each row of the table; [`run`] goes through them in turns.
 //! - [`rig`] starts, freezes and ends the [`servers`]; [`load`] runs `ferromq bench`, [`apache_load`] Apache's own
-//!   benchmark classes, [`clients`] the client of each language, [`sendfile`] and [`fdatasync`] the machine's limits.
+//!   benchmark classes, [`clients`] the client of each language, on the [`cores`] that a row wants; [`sendfile`] and [`fdatasync`] the machine's limits.
 //! - [`results`] holds the figures with their [`target`]s and [`unit`]s; [`page`] and [`plots`] show them, and
 //!   [`publish`] writes them into `docs/benchmarks/` and the README.
 
@@ -10,6 +10,7 @@
 
 pub mod apache_load;
 pub mod clients;
+pub mod cores;
 pub mod fdatasync;
 pub mod interrupt;
 pub mod load;

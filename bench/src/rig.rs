@@ -93,12 +93,15 @@ impl Rig {
 
     /// Starts a server of one's own, warm if it runs on a JVM.
     pub fn own(&mut self, subject: Subject, settings: Settings<'_>) -> Result<Running, Problem> {
-        self.enough_room()?;
-        let running = self.launcher().start(subject, settings)?;
-        if subject == Subject::Apache {
-            self.warm(&running)?;
-        }
+        let running = self.cold(subject, settings)?;
+        self.warm(&running)?;
         Ok(running)
+    }
+
+    /// Starts a server of one's own.
+    pub fn cold(&self, subject: Subject, settings: Settings<'_>) -> Result<Running, Problem> {
+        self.enough_room()?;
+        self.launcher().start(subject, settings)
     }
 
     /// Starts Apache's broker of this repetition if it does not run yet, and tells how long that took.
@@ -177,18 +180,20 @@ impl Rig {
         self.apache = None;
     }
 
-    /// Load as it will be measured: single sends, batches, pulls.
-    fn warm(&mut self, running: &Running) -> Result<(), Problem> {
-        let third = self.scale.jvm_warm_up / 3;
-        if third.is_zero() {
+    /// Lets a server on a JVM have load as it will be measured: single sends, batches, pulls, messages
+    /// that are waited for. Then it rests.
+    pub fn warm(&mut self, running: &Running) -> Result<(), Problem> {
+        let quarter = self.scale.jvm_warm_up / 4;
+        if quarter.is_zero() || running.subject != Subject::Apache {
             return Ok(());
         }
-        let sends =
-            Load::new("produce", running).topic("Warm").duration(third).warm_up(Duration::ZERO);
+        let load = |kind| Load::new(kind, running).topic("Warm").duration(quarter);
+        let sends = load("produce").warm_up(Duration::ZERO);
         load::run(self, running, &sends)?;
         load::run(self, running, &sends.clone().size(1024).with("batch", 8))?;
-        let pulls = Load::new("consume", running).topic("Warm").duration(third);
-        load::run(self, running, &pulls).map(drop)
+        load::run(self, running, &load("consume"))?;
+        load::run(self, running, &load("e2e").warm_up(Duration::ZERO))?;
+        running.rest()
     }
 
     /// Waits until the disk has what was written before and has forgotten what was deleted, so that nobody pays

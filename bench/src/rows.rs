@@ -4,6 +4,7 @@ mod apache_classes;
 mod backlog;
 mod batch;
 mod clients;
+mod cores;
 mod end_to_end;
 mod idle;
 mod idle_consumers;
@@ -77,6 +78,7 @@ pub const ALL: &[&Row] = &[
     &apache_classes::BATCH_PRODUCER,
     &stop::ROW,
     &sync_flush::ROW,
+    &cores::ROW,
     &topics::ROW,
     &restart::ROW,
 ];

@@ -9,6 +9,8 @@ pub struct Scale {
     pub mode: &'static str,
     /// A load whose rate or CPU time counts.
     pub load: Duration,
+    /// One of the turns of loads that are compared with each other.
+    pub turn: Duration,
     /// A load whose highest percentiles count.
     pub latency: Duration,
     /// Before a load of which the figures count.
@@ -45,6 +47,7 @@ impl Scale {
         Scale {
             mode: "default",
             load: seconds(5),
+            turn: seconds(1),
             latency: seconds(8),
             warm_up: seconds(1),
             settle: Duration::from_millis(500),
@@ -70,6 +73,7 @@ impl Scale {
         Scale {
             mode: "quick",
             load: seconds(2),
+            turn: Duration::from_millis(500),
             latency: seconds(3),
             idle: (seconds(3), seconds(5)),
             hold: seconds(5),
@@ -86,6 +90,7 @@ impl Scale {
         Scale {
             mode: "smoke",
             load: Duration::from_millis(200),
+            turn: Duration::from_millis(50),
             latency: Duration::from_millis(200),
             warm_up: Duration::ZERO,
             settle: Duration::ZERO,

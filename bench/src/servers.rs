@@ -1,6 +1,8 @@
 //! Name server and broker of each kind, on this machine's disk, and how long they take to start and to end.
 
+use crate::interrupt;
 use crate::machine;
+use crate::proc;
 use crate::results::Subject;
 use ferromq_interop::apache::{self, Version};
 use ferromq_interop::process::Process;
@@ -85,6 +87,10 @@ const ROOM: [(&str, &str); 3] = [
     ("diskSpaceCleanForciblyRatio", "97"),
     ("diskSpaceWarningLevelRatio", "98"),
 ];
+/// A broker is at rest when it has used less than so much of a core in every interval of such a time.
+const AT_REST: f64 = 0.2;
+const LOOK: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_secs(60);
 const ENDED: Duration = Duration::from_secs(120);
 
@@ -207,7 +213,7 @@ fn acknowledged(process: &Process, broker: &str) -> Result<(), Problem> {
             Ok(_) => return Ok(()),
             Err(problem) => problem,
         };
-        crate::interrupt::check()?;
+        interrupt::check()?;
         if Instant::now() >= deadline || !alive(process.pid()) {
             return Err(Problem::Wrong(format!("{problem}\n{}", process.tail())));
         }
@@ -246,16 +252,32 @@ impl Running {
         }
     }
 
-    /// Lets it go on, and waits until the name server knows the broker again.
+    /// Lets it go on, and waits until it has made up for what was due meanwhile and the name server knows the
+    /// broker again.
     pub fn thaw(&self) -> Result<(), Problem> {
         if let Some(names) = &self.names {
             names.thaw();
         }
         self.process.thaw();
+        self.rest()?;
         let Some(namesrv) = &self.namesrv else { return Ok(()) };
-        // What was due during the frost is made up for first: connections are given up, the broker registers.
-        crate::interrupt::rest(Duration::from_secs(2))?;
         wire::broker_name(namesrv, &self.broker, SETTLED).map(drop)
+    }
+
+    /// Waits until the broker has nothing left to do, so that no row pays for the one before, or for a start.
+    pub fn rest(&self) -> Result<(), Problem> {
+        let until = Instant::now() + SETTLED;
+        let mut quiet = Duration::ZERO;
+        while quiet < QUIET && Instant::now() < until {
+            let (since, before) = (Instant::now(), proc::cpu_seconds(self.pid())?);
+            interrupt::rest(LOOK)?;
+            let used = proc::cpu_seconds(self.pid())? - before;
+            quiet = match used <= AT_REST * since.elapsed().as_secs_f64() {
+                true => quiet + LOOK,
+                false => Duration::ZERO,
+            };
+        }
+        Ok(())
     }
 
     /// Ends it with SIGTERM; how long that takes.

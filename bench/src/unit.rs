@@ -18,6 +18,8 @@ pub enum Unit {
     Milliseconds,
     /// Percent of one core.
     PercentOfCore,
+    /// How many times another figure of the same server.
+    Times,
     /// Percent of what it is compared with by its name.
     PercentKept,
     /// Bytes.
@@ -31,12 +33,15 @@ pub enum Unit {
 impl Unit {
     /// Whether a larger figure is the better one.
     pub fn more_is_better(self) -> bool {
-        matches!(self, Unit::MessagesPerSecond | Unit::MessagesPerCpuSecond | Unit::PercentKept)
+        matches!(
+            self,
+            Unit::MessagesPerSecond | Unit::MessagesPerCpuSecond | Unit::Times | Unit::PercentKept
+        )
     }
 
     /// Whether one figure can be better than another.
     pub fn is_compared(self) -> bool {
-        self != Unit::BytesOfWork
+        !matches!(self, Unit::BytesOfWork | Unit::Times)
     }
 
     /// What stands on the axis of a plot.
@@ -48,6 +53,7 @@ impl Unit {
             Unit::Microseconds => "µs",
             Unit::Milliseconds => "ms",
             Unit::PercentOfCore => "% of a core",
+            Unit::Times => "times",
             Unit::PercentKept => "%",
             Unit::Bytes | Unit::BytesPerMessage | Unit::BytesOfWork => "bytes",
         }
@@ -64,6 +70,7 @@ impl Unit {
             Unit::Milliseconds if value >= 10_000.0 => format!("{} s", digits(value / 1e3)),
             Unit::Milliseconds => format!("{} ms", digits(value)),
             Unit::PercentOfCore | Unit::PercentKept => format!("{} %", digits(value)),
+            Unit::Times => format!("{} ×", digits(value)),
             Unit::Bytes | Unit::BytesPerMessage | Unit::BytesOfWork => bytes(value),
         }
     }

@@ -1,10 +1,57 @@
 //! A row from end to end, in a fraction of a second: servers, load, figures. What they are is of no matter here.
 
-use ferromq_bench::results::Subject;
+use ferromq_bench::cores;
+use ferromq_bench::results::{Report, Subject};
 use ferromq_bench::rig::Rig;
 use ferromq_bench::run::{Selection, run};
 use ferromq_bench::scale::Scale;
 use ferromq_interop::{Problem, ours, skip};
+
+/// One row's figures of our server.
+fn ours(id: &str) -> Result<Report, Problem> {
+    let program = ours::program("ferromq", "FERROMQ_BIN")?;
+    let mut rig = Rig::with_program(Scale::smoke(), program)?;
+    let selection = Selection::new(&[id.to_owned()], &[Subject::Ferromq])?;
+    run(&mut rig, &selection, |_| Ok(()))
+}
+
+fn medians(report: &Report) -> Vec<(&str, f64)> {
+    let [row] = report.rows.as_slice() else { panic!("one row: {report:?}") };
+    assert_eq!(row.failures, []);
+    row.measures
+        .iter()
+        .filter_map(|measure| Some((measure.id.as_str(), measure.median(Subject::Ferromq)?)))
+        .collect()
+}
+
+#[test]
+fn one_topic_and_many_are_loaded_in_turns() {
+    let work = || {
+        let report = ours("topics")?;
+        let [("kept-10000", kept), ("rate-10000", rate)] = medians(&report)[..] else {
+            panic!("{report:?}")
+        };
+        assert!(kept > 0.0 && rate > 0.0, "{report:?}");
+        Ok(())
+    };
+    skip::unless_missing("a row of make bench", work()).unwrap();
+}
+
+#[test]
+fn a_server_is_measured_on_one_core_and_on_two() {
+    let work = || {
+        if cores::ours()?.len() < 2 {
+            let reason = "the row needs two".to_owned();
+            return Err(Problem::Missing { tool: "a second core".to_owned(), reason });
+        }
+        let report = ours("cores")?;
+        let figures = medians(&report);
+        assert_eq!(figures.len(), 5, "{report:?}");
+        assert!((figures[2].1 - figures[1].1 / figures[0].1).abs() < 1e-9, "{report:?}");
+        Ok(())
+    };
+    skip::unless_missing("a row of make bench", work()).unwrap();
+}
 
 #[test]
 fn sends_give_figures_of_our_server_and_of_the_echo_server() {

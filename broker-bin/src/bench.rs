@@ -12,6 +12,7 @@ mod engine;
 mod frames;
 mod fsync;
 mod histogram;
+mod measured;
 mod options;
 mod produce;
 mod pulling;

@@ -1,21 +1,46 @@
 //! Answers, read as far as a load generator has to.
 //!
-//! The header is not parsed: the few members that matter are searched for. A name in quotes with a
-//! colon behind it cannot stand inside a text, where the quotes would be escaped.
+//! The header is not parsed: the few members that matter are looked for where the answer before had
+//! them, and searched for if they are not there. A name in quotes with a colon behind it cannot
+//! stand inside a text, where the quotes would be escaped.
 
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A field of a header, which is quick to find.
-pub type Field = LazyLock<Finder<'static>>;
+/// A field of a header.
+pub struct Field {
+    /// Of its name as it stands there, in quotes and with a colon.
+    finder: LazyLock<Finder<'static>>,
+    /// Where it was found last. Answers to one kind of request are alike.
+    last: AtomicUsize,
+}
 
-static CODE: Field = LazyLock::new(|| Finder::new(b"\"code\":"));
-static FLAG: Field = LazyLock::new(|| Finder::new(b"\"flag\":"));
-static OPAQUE: Field = LazyLock::new(|| Finder::new(b"\"opaque\":"));
+impl Field {
+    const fn new(finder: fn() -> Finder<'static>) -> Self {
+        Field { finder: LazyLock::new(finder), last: AtomicUsize::new(0) }
+    }
+
+    /// What follows its name.
+    fn find<'a>(&self, header: &'a [u8]) -> Option<&'a [u8]> {
+        let name = self.finder.needle();
+        let last = header.get(self.last.load(Ordering::Relaxed)..);
+        if let Some(value) = last.and_then(|rest| rest.strip_prefix(name)) {
+            return Some(value);
+        }
+        let at = self.finder.find(header)?;
+        self.last.store(at, Ordering::Relaxed);
+        Some(&header[at + name.len()..])
+    }
+}
+
+static CODE: Field = Field::new(|| Finder::new(b"\"code\":"));
+static FLAG: Field = Field::new(|| Finder::new(b"\"flag\":"));
+static OPAQUE: Field = Field::new(|| Finder::new(b"\"opaque\":"));
 /// Of the answer to a send.
-pub static QUEUE_OFFSET: Field = LazyLock::new(|| Finder::new(b"\"queueOffset\":"));
+pub static QUEUE_OFFSET: Field = Field::new(|| Finder::new(b"\"queueOffset\":"));
 /// Of the answer to a pull.
-pub static NEXT_BEGIN_OFFSET: Field = LazyLock::new(|| Finder::new(b"\"nextBeginOffset\":"));
+pub static NEXT_BEGIN_OFFSET: Field = Field::new(|| Finder::new(b"\"nextBeginOffset\":"));
 
 /// A frame from a server.
 pub struct Answer<'a> {
@@ -53,8 +78,7 @@ impl<'a> Answer<'a> {
 
 /// The whole number behind a field's name, bare or in quotes.
 fn number(header: &[u8], field: &Field) -> Option<i64> {
-    let at = field.find(header)? + field.needle().len();
-    let mut bytes = header[at..].iter();
+    let mut bytes = field.find(header)?.iter();
     let mut next = *bytes.next()?;
     if next == b'"' {
         next = *bytes.next()?;
@@ -103,6 +127,27 @@ mod tests {
         assert_eq!(answer.body, b"body");
         let asked = Command::request(40).encode();
         assert!(!Answer::read(&asked).unwrap().is_response);
+    }
+
+    #[test]
+    fn answers_of_other_shapes_are_read_too() {
+        let frame = |header: &str| {
+            let length = header.len() as u32;
+            [&(length + 4).to_be_bytes()[..], &length.to_be_bytes(), header.as_bytes()].concat()
+        };
+        let read = |header: &str| {
+            let frame = frame(header);
+            let answer = Answer::read(&frame)?;
+            Some((answer.code, answer.opaque, answer.number(&QUEUE_OFFSET)))
+        };
+        let with = r#"{"code":0,"extFields":{"queueOffset":"17"},"flag":1,"opaque":5}"#;
+        let longer = r#"{"code":0,"extFields":{"a":"b","queueOffset":"8"},"flag":1,"opaque":1234}"#;
+        let without = r#"{"opaque":7,"flag":1,"code":14}"#;
+        for _ in 0..2 {
+            assert_eq!(read(with), Some((0, 5, Some(17))));
+            assert_eq!(read(longer), Some((0, 1234, Some(8))));
+            assert_eq!(read(without), Some((14, 7, None)));
+        }
     }
 
     #[test]

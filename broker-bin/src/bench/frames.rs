@@ -126,7 +126,7 @@ impl SendFrame {
         &self,
         out: &mut Vec<u8>,
         opaque: i32,
-        born: i64,
+        born: &Born,
         keys: &mut UniqueKeys,
         stamp: Option<(u64, u64)>,
     ) {
@@ -134,7 +134,7 @@ impl SendFrame {
         out.extend_from_slice(&self.bytes);
         let frame = &mut out[start..];
         put_digits(&mut frame[self.opaque_at..self.opaque_at + 10], opaque as u64);
-        put_digits(&mut frame[self.born_at..self.born_at + 13], born as u64);
+        frame[self.born_at..self.born_at + 13].copy_from_slice(&born.digits);
         for at in &self.keys_at {
             keys.put_next(&mut frame[*at..*at + CHANGING]);
         }
@@ -152,11 +152,43 @@ fn place_of(frame: &[u8], pattern: &str, length: usize) -> usize {
     found + pattern.len() - length
 }
 
+/// The numbers below 100 with two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Writes a number with leading zeros.
 fn put_digits(into: &mut [u8], mut value: u64) {
-    for digit in into.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
+    let mut pairs = into.rchunks_exact_mut(2);
+    for pair in &mut pairs {
+        pair.copy_from_slice(&PAIRS[(value % 100) as usize]);
+        value /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + (value % 10) as u8;
+    }
+}
+
+/// When messages are born: the same millisecond for many in a row.
+#[derive(Default)]
+pub struct Born {
+    millis: i64,
+    digits: [u8; 13],
+}
+
+impl Born {
+    /// Sets it, in ms since the epoch.
+    pub fn set(&mut self, millis: i64) {
+        if self.millis != millis {
+            self.millis = millis;
+            put_digits(&mut self.digits, millis as u64);
+        }
     }
 }
 
@@ -168,26 +200,30 @@ const CHANGING: usize = 12;
 #[derive(Clone)]
 pub struct UniqueKeys {
     placeholder: String,
-    next: u64,
+    next: [u8; CHANGING],
 }
 
 impl UniqueKeys {
     /// Keys of one thread of this process.
     pub fn new(thread: usize) -> Self {
         let (process, time) = (std::process::id() as u16, wall_clock() as u32);
-        UniqueKeys {
-            placeholder: format!("7F000001{process:04X}{time:08X}000000000000"),
-            next: (thread as u64) << 40,
-        }
+        let mut next = [b'0'; CHANGING];
+        next[..2].copy_from_slice(format!("{:02X}", thread as u8).as_bytes());
+        UniqueKeys { placeholder: format!("7F000001{process:04X}{time:08X}000000000000"), next }
     }
 
     fn put_next(&mut self, into: &mut [u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        let mut value = self.next;
-        self.next += 1;
-        for digit in into.iter_mut().rev() {
-            *digit = DIGITS[(value & 15) as usize];
-            value >>= 4;
+        into.copy_from_slice(&self.next);
+        // Counts as people do: what goes beyond the last digit is carried to the one before.
+        for digit in self.next.iter_mut().rev() {
+            *digit = match *digit {
+                b'9' => b'A',
+                b'F' => b'0',
+                other => other + 1,
+            };
+            if *digit != b'0' {
+                break;
+            }
         }
     }
 }
@@ -261,15 +297,47 @@ mod tests {
         properties.get(key::UNIQUE_KEY).unwrap().to_string()
     }
 
+    fn born(millis: i64) -> Born {
+        let mut born = Born::default();
+        born.set(millis);
+        born
+    }
+
+    #[test]
+    fn keys_count_in_hexadecimal_digits() {
+        let mut keys = UniqueKeys::new(10);
+        let mut next = || {
+            let mut digits = [0; CHANGING];
+            keys.put_next(&mut digits);
+            u64::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+        };
+        for number in 0..70_000 {
+            assert_eq!(next(), (10 << 40) + number);
+        }
+    }
+
+    #[test]
+    fn numbers_have_leading_zeros() {
+        let digits = |length, value| {
+            let mut into = vec![0; length];
+            put_digits(&mut into, value);
+            String::from_utf8(into).unwrap()
+        };
+        assert_eq!(digits(10, 1_073_741_824), "1073741824");
+        assert_eq!(digits(13, 1_700_000_000_123), "1700000000123");
+        assert_eq!(digits(19, 4711), "0000000000000004711");
+        assert_eq!(digits(3, 7), "007");
+    }
+
     #[test]
     fn a_single_send_is_what_a_client_sends() {
         let mut keys = UniqueKeys::new(1);
         let frame = SendFrame::new(&queue(), &[b'x'; 20], 1, &keys);
         let mut out = Vec::new();
-        frame.write(&mut out, opaque(7, 2), 1_700_000_000_123, &mut keys, None);
+        frame.write(&mut out, opaque(7, 2), &born(1_700_000_000_123), &mut keys, None);
         let first = decoded(&out);
         out.clear();
-        frame.write(&mut out, opaque(8, 2), 1_700_000_000_124, &mut keys, Some((5, 6)));
+        frame.write(&mut out, opaque(8, 2), &born(1_700_000_000_124), &mut keys, Some((5, 6)));
         let second = decoded(&out);
         assert_eq!((first.code, place_and_turn(first.opaque)), (310, Some((7, 2))));
         let header: SendMessageRequestV2<'_> = first.header().unwrap();
@@ -291,7 +359,7 @@ mod tests {
         let mut keys = UniqueKeys::new(0);
         let frame = SendFrame::new(&queue(), &[b'x'; 18], 3, &keys);
         let mut out = Vec::new();
-        frame.write(&mut out, opaque(0, 0), 1_700_000_000_123, &mut keys, Some((9, 100)));
+        frame.write(&mut out, opaque(0, 0), &born(1_700_000_000_123), &mut keys, Some((9, 100)));
         let command = decoded(&out);
         let header: SendMessageRequestV2<'_> = command.header().unwrap();
         assert_eq!((command.code, header.batch), (320, Some(true)));

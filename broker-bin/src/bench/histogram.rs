@@ -6,7 +6,12 @@ use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::Serialize;
 
 /// Latencies with three significant digits.
-pub struct Latencies(hdrhistogram::Histogram<u64>);
+pub struct Latencies {
+    recorded: hdrhistogram::Histogram<u64>,
+    /// A latency that is still to be recorded, and how often: what arrived together often took equally long.
+    last: u64,
+    times: u64,
+}
 
 /// What is told of latencies, in microseconds.
 #[derive(Clone, Debug, Serialize)]
@@ -31,25 +36,36 @@ impl Default for Latencies {
         // The bounds and the precision are within what the crate allows.
         #[allow(clippy::expect_used)]
         let empty = hdrhistogram::Histogram::new_with_bounds(1, LONGEST, 3).expect("valid bounds");
-        Latencies(empty)
+        Latencies { recorded: empty, last: 0, times: 0 }
     }
 }
 
 impl Latencies {
     /// Records one of `nanos`.
     pub fn record(&mut self, nanos: u64) {
-        self.0.saturating_record(nanos);
+        if nanos != self.last {
+            record(&mut self.recorded, self.last, self.times);
+            (self.last, self.times) = (nanos, 0);
+        }
+        self.times += 1;
     }
 
     /// Takes over those of another part of the same load.
     pub fn add(&mut self, other: &Latencies) {
         // Both have the same bounds.
-        let _ = self.0.add(&other.0);
+        let _ = self.recorded.add(&other.recorded);
+        record(&mut self.recorded, other.last, other.times);
+    }
+
+    fn all(&self) -> hdrhistogram::Histogram<u64> {
+        let mut all = self.recorded.clone();
+        record(&mut all, self.last, self.times);
+        all
     }
 
     /// The figures; `None` when nothing was recorded.
     pub fn summary(&self) -> Option<Summary> {
-        let all = &self.0;
+        let all = self.all();
         if all.is_empty() {
             return None;
         }
@@ -70,8 +86,15 @@ impl Latencies {
     /// The whole histogram as HdrHistogram's tools read it: V2, deflated, in base64.
     pub fn serialised(&self) -> Option<String> {
         let mut bytes = Vec::new();
-        V2DeflateSerializer::new().serialize(&self.0, &mut bytes).ok()?;
+        V2DeflateSerializer::new().serialize(&self.all(), &mut bytes).ok()?;
         Some(STANDARD.encode(bytes))
+    }
+}
+
+/// Records one so many times; none is not to become the smallest.
+fn record(into: &mut hdrhistogram::Histogram<u64>, nanos: u64, times: u64) {
+    if times > 0 {
+        into.saturating_record_n(nanos, times);
     }
 }
 

@@ -168,6 +168,16 @@ impl Load {
         Ok(())
     }
 
+    /// One of `parts` equal parts of it, each with its part of the warm-up.
+    pub fn part(&self, parts: u32) -> Load {
+        Load {
+            duration: self.duration.map(|seconds| seconds / f64::from(parts)),
+            count: self.count.map(|count| count.div_ceil(u64::from(parts))),
+            warm_up: self.warm_up / f64::from(parts),
+            ..self.clone()
+        }
+    }
+
     /// Before what is measured.
     pub fn warm_up(&self) -> Duration {
         Duration::from_secs_f64(self.warm_up)

@@ -1,6 +1,7 @@
 //! `ferromq bench produce` and `latency`: sends.
 
 use super::engine;
+use super::measured::Measured;
 use super::options::{Common, Load, LoadArgs};
 use super::report::{Report, Run};
 use super::sending::{Frames, senders, total};
@@ -59,18 +60,28 @@ async fn run(kind: &'static str, common: &Common, load: &Load, topics: usize) ->
     Report::new(kind, common, &Options { topics, load }, run).finish(common)
 }
 
-/// Puts a load on topics.
+/// Puts a load on topics, and tells of it.
 pub fn send(
     common: &Common,
     load: &Load,
     brokers: &[Broker],
     topics: &[String],
 ) -> Result<Run, Failure> {
+    measure(common, load, brokers, topics).map(|measured| measured.run(common))
+}
+
+/// Puts a load on topics.
+pub fn measure(
+    common: &Common,
+    load: &Load,
+    brokers: &[Broker],
+    topics: &[String],
+) -> Result<Measured, Failure> {
     let frames = Frames::new(brokers, topics, common.queues, load);
     let workers = senders(brokers, frames, load, usize::from(common.threads), false)?;
     let bar = progress(load.count, "messages sent");
     let begin = engine::after(load.warm_up());
     let (senders, observed) = engine::run(workers, begin, common.server_pid, &bar)?;
     bar.finish_and_clear();
-    Ok(Run::new(&total(&senders), &observed, load.warm_up(), common))
+    Ok(Measured::new(total(&senders), observed, load.warm_up()))
 }

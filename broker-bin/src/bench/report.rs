@@ -3,6 +3,7 @@
 
 use super::engine::Observed;
 use super::histogram::Summary;
+use super::measured::interval;
 use super::options::Common;
 use super::tally::Tally;
 use super::usage::{ClientUsage, ServerUsage};
@@ -50,9 +51,13 @@ pub struct Run {
 impl Run {
     /// What was counted and observed of a load whose measured interval began after `warm_up`.
     pub fn new(tally: &Tally, observed: &Observed, warm_up: Duration, common: &Common) -> Self {
-        let nanos = tally.last_answer.saturating_sub(warm_up.as_nanos() as u64);
-        let seconds = nanos as f64 / 1e9;
-        let per_second = |count: u64| if nanos == 0 { 0.0 } else { count as f64 / seconds };
+        Run::over(tally, observed, interval(tally, warm_up), common)
+    }
+
+    /// What was counted and observed in an interval of that length.
+    pub fn over(tally: &Tally, observed: &Observed, interval: Duration, common: &Common) -> Self {
+        let seconds = interval.as_secs_f64();
+        let per_second = |count: u64| if seconds == 0.0 { 0.0 } else { count as f64 / seconds };
         let server = observed.server.as_ref();
         let used = |(before, after): &_| ServerUsage::between(before, after, tally.messages);
         let histogram = || tally.latencies.serialised();

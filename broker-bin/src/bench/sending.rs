@@ -3,7 +3,9 @@
 use super::answer::{Answer, QUEUE_OFFSET};
 use super::connection::Connection;
 use super::engine::{Next, Outgoing, Work, Worker};
-use super::frames::{Queue, STAMP, SendFrame, UniqueKeys, opaque, place_and_turn, wall_clock};
+use super::frames::{
+    Born, Queue, STAMP, SendFrame, UniqueKeys, opaque, place_and_turn, wall_clock,
+};
 use super::options::Load;
 use super::tally::{Tally, reason, reasons};
 use super::target::Broker;
@@ -132,6 +134,7 @@ pub struct Sender {
     on_their_way: usize,
     started: bool,
     born_at_start: i64,
+    born: Born,
     /// Numbers of stamps begin with it.
     first_number: u64,
     sent: u64,
@@ -140,7 +143,7 @@ pub struct Sender {
     /// By frame.
     offsets: Vec<Offsets>,
     /// Acknowledged messages, for those who must receive them.
-    acknowledged: Arc<Sent>,
+    acknowledged: Option<Arc<Sent>>,
 }
 
 /// Workers that put a load on the brokers; connections are shared out over brokers and threads.
@@ -219,16 +222,17 @@ impl Sender {
             on_their_way: 0,
             started: false,
             born_at_start: 0,
+            born: Born::default(),
             first_number: (thread as u64) << 40,
             sent: 0,
             tally: Tally::default(),
-            acknowledged: Arc::default(),
+            acknowledged: None,
         }
     }
 
     /// Has acknowledged messages counted there too, those of the warm-up included.
     pub fn tell(&mut self, count: Arc<Sent>) {
-        self.acknowledged = count;
+        self.acknowledged = Some(count);
     }
 
     /// Whether a request of this time may be sent.
@@ -243,10 +247,10 @@ impl Sender {
         let frame = lane.next_frame();
         let place = &mut lane.places[usize::from(index)];
         *place = Place { turn: place.turn.wrapping_add(1), taken: true, at, frame: frame as u32 };
-        let born = self.born_at_start + (now / 1_000_000) as i64;
+        self.born.set(self.born_at_start + (now / 1_000_000) as i64);
         let number = opaque(index, place.turn);
         let stamp = self.stamp.then_some((at, self.first_number + self.sent));
-        self.frames.all[frame].write(out, number, born, &mut self.keys, stamp);
+        self.frames.all[frame].write(out, number, &self.born, &mut self.keys, stamp);
         self.on_their_way += 1;
         self.sent += self.batch;
         if at >= self.warm_up {
@@ -343,7 +347,9 @@ impl Sender {
         } else {
             self.tally.warm_up_messages += self.batch;
         }
-        self.acknowledged.fetch_add(self.batch, Ordering::AcqRel);
+        if let Some(acknowledged) = &self.acknowledged {
+            acknowledged.fetch_add(self.batch, Ordering::AcqRel);
+        }
         Some(())
     }
 }

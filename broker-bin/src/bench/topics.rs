@@ -1,5 +1,6 @@
 //! `ferromq bench topics`: whether a broker is slower when it has many topics.
 
+use super::measured::Measured;
 use super::options::{Common, Load, LoadArgs};
 use super::produce;
 use super::report::Report;
@@ -25,19 +26,24 @@ pub struct TopicsArgs {
     /// Topics to load, spread evenly over those
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     loaded: u32,
+    /// Turns into which the load on one topic and the load on many are divided
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
 }
 
 #[derive(Serialize)]
 struct Options<'a> {
     topics: u32,
     loaded: u32,
+    rounds: u32,
     #[serde(flatten)]
     load: &'a Load,
 }
 
-/// Loads one topic, creates many, and loads some of those.
+/// Creates many topics, and loads one and some of them in turns: a disk gets slower with what is
+/// written to it, and what comes first must not be what is faster.
 pub async fn topics(args: TopicsArgs) -> Outcome {
-    let TopicsArgs { common, topics, loaded, .. } = &args;
+    let TopicsArgs { common, topics, loaded, rounds, .. } = &args;
     let wrong = |message: &str| Err(Failure { code: FAILURE, message: message.to_string() });
     if common.broker.is_some() {
         return wrong("topics are created on all brokers: give --namesrv instead of --broker");
@@ -49,20 +55,48 @@ pub async fn topics(args: TopicsArgs) -> Outcome {
     load.check()?;
     let one = [common.topic.clone()];
     let brokers = prepare(common, &one).await?;
-    let one_topic = produce::send(common, &load, &brokers, &one)?;
-
     let created = create(common, *topics).await?;
     let apart = *topics / *loaded;
     let some: Vec<_> = (0..*loaded).map(|index| topic_name(&common.topic, index * apart)).collect();
-    let mut run = produce::send(common, &load, &brokers, &some)?;
-    let ratio = run.messages_per_second / one_topic.messages_per_second;
+
+    let turn = load.part(*rounds);
+    let loaded_with = |topics: &[String]| produce::measure(common, &turn, &brokers, topics);
+    let both = |round: u32| -> Result<[Measured; 2], Failure> {
+        // Neither of the two is always the first.
+        if round.is_multiple_of(2) {
+            return Ok([loaded_with(&one)?, loaded_with(&some)?]);
+        }
+        let of_some = loaded_with(&some)?;
+        Ok([loaded_with(&one)?, of_some])
+    };
+    let [mut of_one, mut of_some] = both(0)?;
+    let mut ratios = vec![of_some.rate() / of_one.rate()];
+    for round in 1..*rounds {
+        let [one, some] = both(round)?;
+        ratios.push(some.rate() / one.rate());
+        of_one.then(one);
+        of_some.then(some);
+    }
+    let (one_topic, mut run) = (of_one.run(common), of_some.run(common));
     run.also_failed(&one_topic);
-    let options = Options { topics: *topics, loaded: *loaded, load: &load };
+    let options = Options { topics: *topics, loaded: *loaded, rounds: args.rounds, load: &load };
     Report::new("topics", common, &options, run)
         .with("one_topic", one_topic)
         .with("created", created)
-        .with("ratio", ratio)
+        .with("ratio", middle(&ratios))
+        .with("ratios", ratios)
         .finish(common)
+}
+
+/// The median.
+fn middle(ratios: &[f64]) -> f64 {
+    let mut sorted = ratios.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => (sorted[half - 1] + sorted[half]) / 2.0,
+        _ => sorted[half],
+    }
 }
 
 fn topic_name(topic: &str, index: u32) -> String {
