@@ -15,7 +15,7 @@ lint: ## Check format and lints, warnings being errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 
-bench: ## Measure FerroMQ beside Apache's broker and the machine's limits, then the languages: 40 minutes; ARGS=--quick takes 8, ARGS=--help lists more
+bench: ## Measure FerroMQ beside Apache's broker and the machine's limits, then the languages: 40 minutes; ARGS=--quick takes 11, ARGS=--help lists more
 	@scripts/bench.sh $(ARGS)
 	@[ -n "$(ARGS)" ] || bench/languages.sh
 

@@ -19,7 +19,7 @@ struct Arguments {
     /// How often each row is measured [default: 3, or 1 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     repetitions: Option<u32>,
-    /// One short repetition, in about 8 minutes
+    /// One short repetition, in about 11 minutes
     #[arg(long, conflicts_with = "full")]
     quick: bool,
     /// 100,000 topics too

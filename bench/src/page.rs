@@ -39,7 +39,7 @@ Written by `make bench`, which measures all of this on any machine with Java 17 
 broker, and for a limit where there is one, in turns; a figure is the median of the repetitions, with the least and the greatest in brackets. \
 Each server has the same load from the same program, `ferromq bench` ([README.md](README.md)), and from Apache's own benchmark classes \
 in two rows. FerroMQ is started for each row; Apache's broker serves a whole repetition, is loaded for 20 s before it is measured, and frozen \
-(SIGSTOP) while others are. Data directories are on the disk, asynchronous flush unless said otherwise, and the disk is synced before each \
+(SIGSTOP) while others are; it goes on, and has come to rest, before it is measured. Data directories are on the disk, asynchronous flush unless said otherwise, and the disk is synced before each \
 measurement. CPU time is user and system time of the broker's process. The reports of the load generator, as they came, \
 are in `samples.jsonl`, all figures in `results.json`.\n\n";
 

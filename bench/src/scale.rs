@@ -42,7 +42,7 @@ const fn seconds(n: u64) -> Duration {
 }
 
 impl Scale {
-    /// About 35 minutes on two cores.
+    /// About 36 minutes on two cores.
     pub fn standard() -> Scale {
         Scale {
             mode: "default",
@@ -68,7 +68,7 @@ impl Scale {
         Scale { mode: "full", topics: &[10_000, 100_000], ..Scale::standard() }
     }
 
-    /// About 8 minutes on two cores.
+    /// About 11 minutes on two cores.
     pub fn quick() -> Scale {
         Scale {
             mode: "quick",

@@ -45,7 +45,7 @@ pub const BATCH_PRODUCER: Row = Row {
     title: "Apache's benchmark BatchProducer, 32 × 128 B",
     how: "org.apache.rocketmq.example.benchmark.BatchProducer (64 threads); as above.",
     subjects: SERVERS,
-    once: &[],
+    once: SERVERS,
     measures: &[rate("sent", "sent")],
     measure: |rig, subject| {
         rig.with(subject, |_, running| {
