@@ -115,7 +115,29 @@ fn spans(text: &str) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
 
 /// The value of a property in a property string; of several the last.
 pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    pairs(text).filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+    let [value] = find_each(text, [name]);
+    value
+}
+
+/// The values of some properties, as [`find`] finds them, in one pass.
+#[inline]
+pub fn find_each<'a, const N: usize>(text: &'a str, names: [&str; N]) -> [Option<&'a str>; N] {
+    let (mut found, mut rest) = ([None; N], text);
+    while !rest.is_empty() {
+        let end = memchr::memchr(PAIR_END as u8, rest.as_bytes()).unwrap_or(rest.len());
+        let pair = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+        for (name, value) in names.iter().zip(&mut found) {
+            // Names hold no separator, so the first one of the pair is where its name ends.
+            if pair.as_bytes().get(name.len()) == Some(&(NAME_END as u8))
+                && pair.len() > name.len() + 1
+                && pair.starts_with(name)
+            {
+                *value = Some(&pair[name.len() + 1..]);
+            }
+        }
+    }
+    found
 }
 
 /// Appends a pair to a property string, ending the last pair first if its end was left out.

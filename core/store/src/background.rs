@@ -2,7 +2,6 @@
 //! enters keys in the index. Both sleep while nothing happens.
 
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::Step;
 use crate::error::StoreError;
 use crate::store::Inner;
 use crate::work::Work;
@@ -49,6 +48,8 @@ impl Bell {
 
 /// How long the index may stay behind the log.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);
+/// How much of the log is looked at before saying how far that is, in bytes.
+const INDEX_RUN: i64 = 1 << 20;
 /// How long to wait for room on a full disk.
 const PAUSE_WITHOUT_ROOM: Duration = Duration::from_secs(1);
 
@@ -212,25 +213,31 @@ fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
     }
     let progress = &inner.index_progress;
     let mut position = progress.position.load(Ordering::Acquire).max(inner.log.start());
-    while position < inner.log.end() {
-        let (next, filled) = inner.log.visit(position, true, |step| match step {
-            Step::Record(record) => {
-                let next = position + record.bytes().len() as i64;
-                inner.index.enter(&record).map(|filled| (Ok(next), filled))
-            }
-            Step::Blank(next) => Ok((Ok(next), None)),
-            Step::End(reason) => Ok((Err(reason), None)),
-        })?;
-        if let Some(filled) = filled {
-            progress.full_until.store(filled.time, Ordering::Release);
-            progress.full_offset.store(filled.offset, Ordering::Release);
+    let mut writer = inner.index.writer();
+    loop {
+        let end = inner.log.end().min(position + INDEX_RUN);
+        if position >= end {
+            return Ok(());
         }
-        position = next.unwrap_or_else(|reason| {
-            let fault = inner.log.fault(position, reason);
-            tracing::error!(%fault, "a message cannot be found by its keys");
-            inner.log.behind_damage(position)
+        let mut entered = position;
+        let run = inner.log.visit_run(position..end, true, |record| {
+            if let Some(filled) = writer.enter(record)? {
+                progress.full_until.store(filled.time, Ordering::Release);
+                progress.full_offset.store(filled.offset, Ordering::Release);
+            }
+            entered += record.bytes().len() as i64;
+            Ok::<_, StoreError>(None)
         });
+        position = match run {
+            Ok((next, None)) => next,
+            Ok((damaged, Some(reason))) => {
+                let fault = inner.log.fault(damaged, reason);
+                tracing::error!(%fault, "a message cannot be found by its keys");
+                inner.log.behind_damage(damaged)
+            }
+            Err(_) => entered,
+        };
         progress.position.store(position, Ordering::Release);
+        run?;
     }
-    Ok(())
 }

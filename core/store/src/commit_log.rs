@@ -424,6 +424,45 @@ impl CommitLog {
         visit(step(segment.file.slice(start..end), offset, segment.base + self.size, verify))
     }
 
+    /// Visits the records that begin in `range`, one after the other and within one segment, their
+    /// checksums checked if `verify`; `visit` may still say why one is no record. Returns where the
+    /// log goes on, and why no record is there, if that is known.
+    pub(crate) fn visit_run<E>(
+        &self,
+        range: Range<i64>,
+        verify: bool,
+        mut visit: impl FnMut(&RecordView<'_>) -> Result<Option<&'static str>, E>,
+    ) -> Result<(i64, Option<&'static str>), E> {
+        let mut offset = range.start;
+        let segments = self.segments.load();
+        let Some(segment) = CommitLog::segment_at(&segments, self.size, offset) else {
+            return Ok((offset, Some("no segment")));
+        };
+        let limit = segment.base + self.size;
+        let mut bytes = match (offset - segment.base) as usize..segment.file.published() {
+            published if published.is_empty() => &[],
+            published => segment.file.slice(published),
+        };
+        while offset < range.end.min(limit) {
+            if bytes.is_empty() {
+                return Ok((offset, Some("end of the log")));
+            }
+            match step(bytes, offset, limit, verify) {
+                Step::Record(record) => {
+                    if let Some(reason) = visit(&record)? {
+                        return Ok((offset, Some(reason)));
+                    }
+                    let length = record.bytes().len();
+                    offset += length as i64;
+                    bytes = &bytes[length..];
+                }
+                Step::Blank(next) => return Ok((next, None)),
+                Step::End(reason) => return Ok((offset, Some(reason))),
+            }
+        }
+        Ok((offset, None))
+    }
+
     /// Checks the record that a queue entry points at, its body's checksum included.
     pub(crate) fn check(&self, entry: &Entry) -> Result<(), RecordFault> {
         let found = self.visit(entry.physical_offset, true, |step| match step {

@@ -176,6 +176,13 @@ pub trait Words: Send + Sync {
     /// Changes one word.
     fn store(&self, index: usize, value: u32);
 
+    /// Changes words that follow each other, one after the other.
+    fn store_all(&self, index: usize, values: &[u32]) {
+        for (index, value) in (index..).zip(values) {
+            self.store(index, *value);
+        }
+    }
+
     /// Returns when everything is on disk.
     fn sync(&self) -> io::Result<()>;
 }

@@ -7,7 +7,7 @@ use crate::config::StoreConfig;
 use crate::disk::{DirEntry, Disk, Words};
 use crate::error::StoreError;
 use ferromq_model::flags::message;
-use ferromq_protocol::properties::key;
+use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::tags::{java_string_hash, java_string_hash_after};
 use parking_lot::RwLock;
@@ -25,6 +25,31 @@ pub(crate) const NEXT_ENTRY: usize = 9;
 /// Words of an entry: hash, offset (two), seconds, previous entry.
 pub(crate) const ENTRY: usize = 5;
 
+/// What a file begins with.
+struct Header {
+    begin_time: i64,
+    end_time: i64,
+    begin_offset: i64,
+    end_offset: i64,
+    slot_count: u32,
+    /// The number of the next entry; the first is 1.
+    next: u32,
+}
+
+fn halves(long: i64) -> [u32; 2] {
+    [(long >> 32) as u32, long as u32]
+}
+
+impl Header {
+    fn words(&self) -> [u32; HEADER] {
+        let [a, b] = halves(self.begin_time);
+        let [c, d] = halves(self.end_time);
+        let [e, f] = halves(self.begin_offset);
+        let [g, h] = halves(self.end_offset);
+        [a, b, c, d, e, f, g, h, self.slot_count, self.next]
+    }
+}
+
 struct IndexFile {
     path: PathBuf,
     words: Box<dyn Words>,
@@ -37,9 +62,15 @@ impl IndexFile {
         (i64::from(self.words.load(at)) << 32) | i64::from(self.words.load(at + 1))
     }
 
-    fn set_long(&self, at: usize, value: i64) {
-        self.words.store(at, (value >> 32) as u32);
-        self.words.store(at + 1, value as u32);
+    fn header(&self) -> Header {
+        Header {
+            begin_time: self.long(BEGIN_TIME),
+            end_time: self.long(END_TIME),
+            begin_offset: self.long(BEGIN_OFFSET),
+            end_offset: self.long(END_OFFSET),
+            slot_count: self.words.load(SLOT_COUNT),
+            next: self.next(),
+        }
     }
 
     /// The number of the next entry; the first is 1.
@@ -55,29 +86,28 @@ impl IndexFile {
         HEADER + self.slots as usize + number as usize * ENTRY
     }
 
-    fn put(&self, hash: u32, offset: i64, timestamp: i64) {
+    fn put(&self, header: &mut Header, hash: u32, offset: i64, timestamp: i64) {
         let slot = HEADER + (hash % self.slots) as usize;
-        let number = self.next();
+        let number = header.next;
         let newest = self.words.load(slot);
         let previous = if newest > number { 0 } else { newest };
-        let begin = self.long(BEGIN_TIME);
+        let begin = header.begin_time;
         let seconds = if begin <= 0 { 0 } else { (timestamp - begin) / 1000 };
-        let entry = self.entry(number);
-        self.words.store(entry, hash);
-        self.set_long(entry + 1, offset);
-        self.words.store(entry + 3, seconds.clamp(0, i64::from(i32::MAX)) as u32);
-        self.words.store(entry + 4, previous);
-        self.words.store(slot, number);
+        let seconds = seconds.clamp(0, i64::from(i32::MAX)) as u32;
+        let [high, low] = halves(offset);
+        self.words.store_all(self.entry(number), &[hash, high, low, seconds, previous]);
         if number <= 1 {
-            self.set_long(BEGIN_OFFSET, offset);
-            self.set_long(BEGIN_TIME, timestamp);
+            header.begin_offset = offset;
+            header.begin_time = timestamp;
         }
-        if previous == 0 {
-            self.words.store(SLOT_COUNT, self.words.load(SLOT_COUNT) + 1);
-        }
-        self.words.store(NEXT_ENTRY, number + 1);
-        self.set_long(END_OFFSET, offset);
-        self.set_long(END_TIME, timestamp);
+        header.slot_count += u32::from(previous == 0);
+        header.next = number + 1;
+        header.end_offset = offset;
+        header.end_time = timestamp;
+        // The slot comes last: whoever reads it passes over what the header does not count yet, and
+        // the older entries with it.
+        self.words.store_all(0, &header.words());
+        self.words.store(slot, number);
     }
 
     /// Adds offsets of entries with this hash from newest to oldest, until there are `max`.
@@ -123,15 +153,9 @@ pub(crate) fn check_length(entry: &DirEntry, expected: u64) -> Result<(), StoreE
 
 /// The keys under which a record is found: its unique id and those that its sender gave it.
 pub(crate) fn keys_of<'a>(record: &RecordView<'a>) -> impl Iterator<Item = &'a str> {
-    let (mut unique, mut keys) = (None, "");
-    for (name, value) in ferromq_protocol::properties::pairs(record.properties()) {
-        match name {
-            key::UNIQUE_KEY => unique = Some(value),
-            key::KEYS => keys = value,
-            _ => {}
-        }
-    }
-    unique.into_iter().chain(keys.split(' ').filter(|key| !key.is_empty()))
+    let [unique, keys] = properties::find_each(record.properties(), [key::UNIQUE_KEY, key::KEYS]);
+    let keys = keys.into_iter().flat_map(|keys| keys.split(' ').filter(|key| !key.is_empty()));
+    unique.into_iter().chain(keys)
 }
 
 /// The key under which Apache's brokers from 5.4 on enter a record for its tag, too. Ours do not.
@@ -141,9 +165,16 @@ pub(crate) fn tag_key_of(record: &RecordView<'_>) -> Option<String> {
 
 /// The hash of an index key: never negative.
 pub(crate) fn hash_of(topic: &str, key: &str) -> u32 {
-    let hash = java_string_hash_after(java_string_hash(topic), "#");
-    let hash = java_string_hash_after(hash, key);
-    hash.checked_abs().unwrap_or(0) as u32
+    key_hash(topic_hash(topic), key)
+}
+
+/// The hash of what all index keys of a topic begin with.
+fn topic_hash(topic: &str) -> i32 {
+    java_string_hash_after(java_string_hash(topic), "#")
+}
+
+fn key_hash(topic: i32, key: &str) -> u32 {
+    java_string_hash_after(topic, key).checked_abs().unwrap_or(0) as u32
 }
 
 /// Which files were complete on disk at an unclean exit.
@@ -216,43 +247,13 @@ impl Index {
         Ok(Index { disk, directory, slots, entries, files: RwLock::new(files) })
     }
 
-    /// Enters the keys of a record, unless it has been entered already. Returns the end of a file
-    /// that this filled, and that is on disk now.
-    pub(crate) fn enter(&self, record: &RecordView<'_>) -> Result<Option<Filled>, StoreError> {
-        if record.transaction_type() == message::TRANSACTION_ROLLBACK {
-            return Ok(None);
-        }
-        let offset = record.physical_offset();
-        let last = self.files.read().last().cloned();
-        if last.as_ref().is_some_and(|file| file.next() > 1 && offset < file.long(END_OFFSET)) {
-            return Ok(None);
-        }
-        let (topic, timestamp) = (record.topic(), record.store_timestamp());
-        let mut filled = None;
-        for key in keys_of(record) {
-            let last = self.files.read().last().filter(|file| !file.is_full()).cloned();
-            let file = match last {
-                Some(file) => file,
-                None => {
-                    filled = self.close_last()?.or(filled);
-                    self.next_file()?
-                }
-            };
-            file.put(hash_of(topic, key), offset, timestamp);
-        }
-        Ok(filled)
-    }
-
-    fn close_last(&self) -> Result<Option<Filled>, StoreError> {
-        let Some(last) = self.files.read().last().cloned() else {
-            return Ok(None);
-        };
-        last.words.sync().map_err(StoreError::file("sync", &last.path))?;
-        Ok(Some(Filled { time: last.long(END_TIME), offset: last.long(END_OFFSET) }))
+    /// To enter keys, from one record to the next. There must be one at a time.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer { index: self, last: self.files.read().last().cloned().map(Open::new) }
     }
 
     /// A new file, whose header goes on where the last one ended.
-    fn next_file(&self) -> Result<Arc<IndexFile>, StoreError> {
+    fn next_file(&self) -> Result<Open, StoreError> {
         let create = StoreError::file("create", &self.directory);
         self.disk.create_directory(&self.directory).map_err(create)?;
         let length =
@@ -268,16 +269,15 @@ impl Index {
         let opened = self.disk.open_words(&path, length);
         let words = opened.map_err(StoreError::file("create", &path))?;
         let file = IndexFile { path, words, slots: self.slots, entries: self.entries };
-        file.words.store(NEXT_ENTRY, 1);
-        if let Some(last) = files.last() {
-            for (begin, end) in [(BEGIN_TIME, END_TIME), (BEGIN_OFFSET, END_OFFSET)] {
-                file.set_long(begin, last.long(end));
-                file.set_long(end, last.long(end));
-            }
+        let mut header = file.header();
+        if let Some(last) = files.last().map(|last| last.header()) {
+            (header.begin_time, header.begin_offset) = (last.end_time, last.end_offset);
+            (header.end_time, header.end_offset) = (last.end_time, last.end_offset);
         }
+        file.words.store_all(0, &header.words());
         let file = Arc::new(file);
         files.push(file.clone());
-        Ok(file)
+        Ok(Open { file, header })
     }
 
     /// Offsets of messages that may have the key, at most `max`, newest file first.
@@ -325,6 +325,65 @@ impl Index {
             Some(last) => last.words.sync().map_err(StoreError::file("sync", &last.path)),
             None => Ok(()),
         }
+    }
+}
+
+/// A file to which keys are added, with its header as it is.
+struct Open {
+    file: Arc<IndexFile>,
+    header: Header,
+}
+
+impl Open {
+    fn new(file: Arc<IndexFile>) -> Self {
+        Open { header: file.header(), file }
+    }
+
+    fn is_full(&self) -> bool {
+        self.header.next >= self.file.entries
+    }
+}
+
+/// Enters the keys of records in the order of the log.
+pub(crate) struct Writer<'a> {
+    index: &'a Index,
+    last: Option<Open>,
+}
+
+impl Writer<'_> {
+    /// Enters the keys of a record, unless it has been entered already. Returns the end of a file
+    /// that this filled, and that is on disk now.
+    pub(crate) fn enter(&mut self, record: &RecordView<'_>) -> Result<Option<Filled>, StoreError> {
+        if record.transaction_type() == message::TRANSACTION_ROLLBACK {
+            return Ok(None);
+        }
+        let offset = record.physical_offset();
+        if let Some(Open { header, .. }) = &self.last
+            && header.next > 1
+            && offset < header.end_offset
+        {
+            return Ok(None);
+        }
+        let (topic, timestamp) = (topic_hash(record.topic()), record.store_timestamp());
+        let mut filled = None;
+        for key in keys_of(record) {
+            if self.last.as_ref().is_none_or(Open::is_full) {
+                filled = self.close()?.or(filled);
+                self.last = Some(self.index.next_file()?);
+            }
+            if let Some(Open { file, header }) = &mut self.last {
+                file.put(header, key_hash(topic, key), offset, timestamp);
+            }
+        }
+        Ok(filled)
+    }
+
+    fn close(&self) -> Result<Option<Filled>, StoreError> {
+        let Some(Open { file, header }) = &self.last else {
+            return Ok(None);
+        };
+        file.words.sync().map_err(StoreError::file("sync", &file.path))?;
+        Ok(Some(Filled { time: header.end_time, offset: header.end_offset }))
     }
 }
 

@@ -180,11 +180,10 @@ impl MappedWords {
         Ok(MappedWords { map: MmapRaw::map_raw(file)? })
     }
 
-    fn word(&self, index: usize) -> &AtomicU32 {
-        assert!(index < self.count(), "word outside the file");
-        // SAFETY: inside the map (just checked) and aligned, as maps start at a page; all accesses
+    fn words(&self) -> &[AtomicU32] {
+        // SAFETY: all of the map and no more, which is aligned, as maps start at a page; all accesses
         // to this memory in this process are atomic; the map lives as long as `self`.
-        unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().cast::<u32>().add(index)) }
+        unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr().cast(), self.count()) }
     }
 }
 
@@ -194,11 +193,17 @@ impl Words for MappedWords {
     }
 
     fn load(&self, index: usize) -> u32 {
-        u32::from_be(self.word(index).load(Ordering::Acquire))
+        u32::from_be(self.words()[index].load(Ordering::Acquire))
     }
 
     fn store(&self, index: usize, value: u32) {
-        self.word(index).store(value.to_be(), Ordering::Release);
+        self.words()[index].store(value.to_be(), Ordering::Release);
+    }
+
+    fn store_all(&self, index: usize, values: &[u32]) {
+        for (word, value) in self.words()[index..][..values.len()].iter().zip(values) {
+            word.store(value.to_be(), Ordering::Release);
+        }
     }
 
     fn sync(&self) -> io::Result<()> {

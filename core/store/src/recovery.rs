@@ -154,28 +154,20 @@ fn walk<E>(
     verify: bool,
     mut visit: impl FnMut(&RecordView<'_>) -> Result<(), E>,
 ) -> Result<i64, E> {
-    let (mut fetched, mut fetch) = (offset, FETCH.start);
+    let mut fetch = FETCH.start;
     loop {
-        if offset >= fetched {
-            fetched = log.fetch_ahead(offset, fetch);
-            fetch = (fetch * 2).min(FETCH.end);
-        }
-        let next = log.visit(offset, verify, |step| match step {
-            Step::Record(record) if verify && is_torn(&record, log.within_segment(offset)) => {
-                Ok(Err("a record of which a part did not reach the disk"))
+        let fetched = log.fetch_ahead(offset, fetch);
+        fetch = (fetch * 2).min(FETCH.end);
+        let (next, end) = log.visit_run(offset..fetched, verify, |record| {
+            if verify && is_torn(record, log.within_segment(record.physical_offset())) {
+                return Ok(Some("a record of which a part did not reach the disk"));
             }
-            Step::Record(record) => {
-                visit(&record).map(|()| Ok(offset + record.bytes().len() as i64))
-            }
-            Step::Blank(next) => Ok(Ok(next)),
-            Step::End(reason) => Ok(Err(reason)),
+            visit(record).map(|()| None)
         })?;
-        match next {
-            Ok(next) => offset = next,
-            Err(reason) => {
-                tracing::info!(offset, reason, "end of the commit log found");
-                return Ok(offset);
-            }
+        offset = next;
+        if let Some(reason) = end {
+            tracing::info!(offset, reason, "end of the commit log found");
+            return Ok(offset);
         }
     }
 }

@@ -298,7 +298,8 @@ impl Work {
             return Ok(());
         }
         let index = Index::open(disk.clone(), config, None, log_end)?;
-        self.read_log(|record| index.enter(record).map(drop))?;
+        let mut writer = index.writer();
+        self.read_log(|record| writer.enter(record).map(drop))?;
         index.sync()
     }
 
