@@ -199,12 +199,22 @@ impl<'a> RecordView<'a> {
 
     /// The topic; empty if it is not UTF-8.
     pub fn topic(&self) -> &'a str {
-        std::str::from_utf8(&self.bytes[self.topic..self.properties - 2]).unwrap_or_default()
+        std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The topic as it was written.
+    pub fn topic_bytes(&self) -> &'a [u8] {
+        &self.bytes[self.topic..self.properties - 2]
     }
 
     /// The property string; empty if it is not UTF-8.
     pub fn properties(&self) -> &'a str {
-        std::str::from_utf8(&self.bytes[self.properties..]).unwrap_or_default()
+        std::str::from_utf8(self.properties_bytes()).unwrap_or_default()
+    }
+
+    /// The property string as it was written.
+    pub fn properties_bytes(&self) -> &'a [u8] {
+        &self.bytes[self.properties..]
     }
 
     /// One property.

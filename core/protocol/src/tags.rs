@@ -5,12 +5,15 @@ pub fn java_string_hash(text: &str) -> i32 {
     java_string_hash_after(0, text)
 }
 
-/// The hash of a text that goes on with `text` and has the hash `before` up to there.
-pub fn java_string_hash_after(before: i32, text: &str) -> i32 {
-    if let Some(hash) = ascii_hash_after(before as u32, text.as_bytes()) {
+/// The hash of a text that goes on with `text` and has the hash `before` up to there. Bytes that are no
+/// UTF-8 count as what Java puts in their place.
+pub fn java_string_hash_after(before: i32, text: impl AsRef<[u8]>) -> i32 {
+    let text = text.as_ref();
+    if let Some(hash) = ascii_hash_after(before as u32, text) {
         return hash as i32;
     }
-    text.encode_utf16().fold(before, |hash, unit| step(hash as u32, unit) as i32)
+    let text = String::from_utf8_lossy(text);
+    text.encode_utf16().fold(before as u32, step) as i32
 }
 
 fn step(hash: u32, unit: impl Into<u32>) -> u32 {

@@ -46,6 +46,9 @@ impl Bell {
     }
 }
 
+/// After how much of the log the checkpoint is written anew, though its time has not come: what is
+/// behind it has to be read after a crash.
+const CHECKPOINT_BYTES: i64 = 64 << 20;
 /// How long the index may stay behind the log.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);
 /// How much of the log is looked at before saying how far that is, in bytes.
@@ -121,7 +124,10 @@ fn write_queues(inner: &Inner) {
     loop {
         let stopped = inner.queue_bell.wait(pause);
         let wanted = inner.queue_progress.wanted.swap(false, Ordering::AcqRel);
-        let sync = stopped || wanted || last_sync.elapsed() >= thorough;
+        // After a crash nothing counts as on disk, so that the first look at a long log is due.
+        let behind = inner.log.flushed() - inner.queue_progress.on_disk.load(Ordering::Acquire);
+        let due = behind >= CHECKPOINT_BYTES || last_sync.elapsed() >= thorough;
+        let sync = stopped || wanted || due;
         if sync {
             last_sync = Instant::now();
         }
@@ -221,13 +227,14 @@ fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
         }
         let mut entered = position;
         let run = inner.log.visit_run(position..end, true, |record| {
-            if let Some(filled) = writer.enter(record)? {
-                progress.full_until.store(filled.time, Ordering::Release);
-                progress.full_offset.store(filled.offset, Ordering::Release);
-            }
+            writer.enter(record)?;
             entered += record.bytes().len() as i64;
             Ok::<_, StoreError>(None)
         });
+        if let Some(filled) = writer.end_run() {
+            progress.full_until.store(filled.time, Ordering::Release);
+            progress.full_offset.store(filled.offset, Ordering::Release);
+        }
         position = match run {
             Ok((next, None)) => next,
             Ok((damaged, Some(reason))) => {

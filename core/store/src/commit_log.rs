@@ -424,6 +424,12 @@ impl CommitLog {
         visit(step(segment.file.slice(start..end), offset, segment.base + self.size, verify))
     }
 
+    /// Whether nothing has been written at `offset`, as far as the first bytes of a record tell.
+    pub(crate) fn is_blank_at(&self, offset: i64) -> bool {
+        let first = self.published(offset, BLANK);
+        first.is_none_or(|(file, range)| file.slice(range).iter().all(|byte| *byte == 0))
+    }
+
     /// Visits the records that begin in `range`, one after the other and within one segment, their
     /// checksums checked if `verify`; `visit` may still say why one is no record. Returns where the
     /// log goes on, and why no record is there, if that is known.
@@ -521,6 +527,12 @@ impl CommitLog {
         }
         self.flushed.fetch_max(to, Ordering::AcqRel);
         Ok(to)
+    }
+
+    /// What is behind `start` does not count as flushed: a process that was killed may have left it to
+    /// the system.
+    pub(crate) fn unflushed_from(&mut self, start: i64) {
+        *self.flushed.get_mut() = start;
     }
 
     /// Writes everything from `start` on to disk: a process that was killed may have left it to the

@@ -52,6 +52,11 @@ impl DeletedTopics {
         Ok(())
     }
 
+    /// Whether a topic was deleted when the log was longer than this.
+    pub(crate) fn any_behind(&self, offset: i64) -> bool {
+        self.log_ends.lock().values().any(|end| *end > offset)
+    }
+
     /// A crash has taken the log back to `log_end`: what comes after that is of another life.
     pub(crate) fn log_ends_at(&self, log_end: i64) -> Result<(), StoreError> {
         let mut log_ends = self.log_ends.lock();

@@ -176,6 +176,10 @@ pub trait Words: Send + Sync {
     /// Changes one word.
     fn store(&self, index: usize, value: u32);
 
+    /// Makes ready the pages of a range that will be written soon, so that a write there does not wait for
+    /// the system to find them. Changes nothing in the file; where the system cannot, it does nothing.
+    fn make_ready(&self, _range: Range<usize>) {}
+
     /// Changes words that follow each other, one after the other.
     fn store_all(&self, index: usize, values: &[u32]) {
         for (index, value) in (index..).zip(values) {

@@ -9,10 +9,12 @@ use crate::error::StoreError;
 use ferromq_model::flags::message;
 use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
-use ferromq_protocol::tags::{java_string_hash, java_string_hash_after};
+use ferromq_protocol::tags::java_string_hash_after;
 use parking_lot::RwLock;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Words of a file's header: four of 64 bits, two of 32.
 pub(crate) const HEADER: usize = 10;
@@ -55,9 +57,16 @@ struct IndexFile {
     words: Box<dyn Words>,
     slots: u32,
     entries: u32,
+    /// The number of the next entry. The header says so only after each run of records.
+    next: AtomicU32,
 }
 
 impl IndexFile {
+    fn new(path: PathBuf, words: Box<dyn Words>, slots: u32, entries: u32) -> Self {
+        let next = AtomicU32::new(words.load(NEXT_ENTRY).max(1));
+        IndexFile { path, words, slots, entries, next }
+    }
+
     fn long(&self, at: usize) -> i64 {
         (i64::from(self.words.load(at)) << 32) | i64::from(self.words.load(at + 1))
     }
@@ -75,7 +84,7 @@ impl IndexFile {
 
     /// The number of the next entry; the first is 1.
     fn next(&self) -> u32 {
-        self.words.load(NEXT_ENTRY).max(1)
+        self.next.load(Ordering::Acquire)
     }
 
     fn is_full(&self) -> bool {
@@ -104,10 +113,17 @@ impl IndexFile {
         header.next = number + 1;
         header.end_offset = offset;
         header.end_time = timestamp;
-        // The slot comes last: whoever reads it passes over what the header does not count yet, and
-        // the older entries with it.
-        self.words.store_all(0, &header.words());
+        if number <= 1 {
+            self.set_header(header);
+        }
+        // The slot comes last: whoever reads it passes over entries that do not count yet, and the
+        // older ones with them.
+        self.next.store(number + 1, Ordering::Release);
         self.words.store(slot, number);
+    }
+
+    fn set_header(&self, header: &Header) {
+        self.words.store_all(0, &header.words());
     }
 
     /// Adds offsets of entries with this hash from newest to oldest, until there are `max`.
@@ -151,11 +167,25 @@ pub(crate) fn check_length(entry: &DirEntry, expected: u64) -> Result<(), StoreE
     Err(StoreError::SegmentSize { path, setting, expected, actual })
 }
 
-/// The keys under which a record is found: its unique id and those that its sender gave it.
-pub(crate) fn keys_of<'a>(record: &RecordView<'a>) -> impl Iterator<Item = &'a str> {
-    let [unique, keys] = properties::find_each(record.properties(), [key::UNIQUE_KEY, key::KEYS]);
-    let keys = keys.into_iter().flat_map(|keys| keys.split(' ').filter(|key| !key.is_empty()));
-    unique.into_iter().chain(keys)
+/// The keys under which a record is found.
+pub(crate) struct Keys<'a> {
+    /// Its unique id.
+    pub(crate) unique: Option<&'a [u8]>,
+    others: &'a [u8],
+}
+
+impl<'a> Keys<'a> {
+    pub(crate) fn of(record: &RecordView<'a>) -> Self {
+        let text = record.properties_bytes();
+        let [unique, keys] = properties::find_each(text, [key::UNIQUE_KEY, key::KEYS]);
+        let others = keys.map_or(&[][..], |keys| &text[keys]);
+        Keys { unique: unique.map(|unique| &text[unique]), others }
+    }
+
+    /// Those that its sender gave it.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.others.split(|byte| *byte == b' ').filter(|key| !key.is_empty())
+    }
 }
 
 /// The key under which Apache's brokers from 5.4 on enter a record for its tag, too. Ours do not.
@@ -164,16 +194,16 @@ pub(crate) fn tag_key_of(record: &RecordView<'_>) -> Option<String> {
 }
 
 /// The hash of an index key: never negative.
-pub(crate) fn hash_of(topic: &str, key: &str) -> u32 {
-    key_hash(topic_hash(topic), key)
+pub(crate) fn hash_of(topic: &str, key: &[u8]) -> u32 {
+    key_hash(topic_hash(topic.as_bytes()), key)
 }
 
 /// The hash of what all index keys of a topic begin with.
-fn topic_hash(topic: &str) -> i32 {
-    java_string_hash_after(java_string_hash(topic), "#")
+fn topic_hash(topic: &[u8]) -> i32 {
+    java_string_hash_after(java_string_hash_after(0, topic), b"#")
 }
 
-fn key_hash(topic: i32, key: &str) -> u32 {
+fn key_hash(topic: i32, key: &[u8]) -> u32 {
     java_string_hash_after(topic, key).checked_abs().unwrap_or(0) as u32
 }
 
@@ -235,7 +265,7 @@ impl Index {
             }
             check_length(&entry, length)?;
             let words = disk.open_words(&path, length).map_err(StoreError::file("open", &path))?;
-            let file = IndexFile { path, words, slots, entries };
+            let file = IndexFile::new(path, words, slots, entries);
             // Nor those that name records which the log has lost: others will be there.
             let ahead = file.next() > 1 && file.long(END_OFFSET) >= log_end;
             if keep.is_some_and(|keep| ahead || !keep.includes(&file)) {
@@ -249,7 +279,8 @@ impl Index {
 
     /// To enter keys, from one record to the next. There must be one at a time.
     pub(crate) fn writer(&self) -> Writer<'_> {
-        Writer { index: self, last: self.files.read().last().cloned().map(Open::new) }
+        let last = self.files.read().last().cloned().map(Open::new);
+        Writer { index: self, last, topic: Vec::new(), topic_hash: topic_hash(b""), filled: None }
     }
 
     /// A new file, whose header goes on where the last one ended.
@@ -268,16 +299,16 @@ impl Index {
         let path = self.directory.join(name);
         let opened = self.disk.open_words(&path, length);
         let words = opened.map_err(StoreError::file("create", &path))?;
-        let file = IndexFile { path, words, slots: self.slots, entries: self.entries };
+        let file = IndexFile::new(path, words, self.slots, self.entries);
         let mut header = file.header();
         if let Some(last) = files.last().map(|last| last.header()) {
             (header.begin_time, header.begin_offset) = (last.end_time, last.end_offset);
             (header.end_time, header.end_offset) = (last.end_time, last.end_offset);
         }
-        file.words.store_all(0, &header.words());
+        file.set_header(&header);
         let file = Arc::new(file);
         files.push(file.clone());
-        Ok(Open { file, header })
+        Ok(Open::new(file))
     }
 
     /// Offsets of messages that may have the key, at most `max`, newest file first.
@@ -289,7 +320,7 @@ impl Index {
         begin: i64,
         end: i64,
     ) -> Vec<i64> {
-        let hash = hash_of(topic, key);
+        let hash = hash_of(topic, key.as_bytes());
         let mut found = Vec::new();
         for file in self.files.read().iter().rev() {
             let (first, last) = (file.long(BEGIN_TIME), file.long(END_TIME));
@@ -328,19 +359,41 @@ impl Index {
     }
 }
 
+/// How much of an index file is made ready at once at most, in words, and what is not worth asking for.
+const READY: Range<usize> = 1 << 10..64 << 10;
+
 /// A file to which keys are added, with its header as it is.
 struct Open {
     file: Arc<IndexFile>,
     header: Header,
+    /// Its first word that was free when it was opened.
+    from: usize,
+    /// Up to which word its pages are made ready.
+    ready: usize,
 }
 
 impl Open {
     fn new(file: Arc<IndexFile>) -> Self {
-        Open { header: file.header(), file }
+        let header = file.header();
+        let from = file.entry(header.next);
+        Open { file, header, from, ready: from }
     }
 
     fn is_full(&self) -> bool {
         self.header.next >= self.file.entries
+    }
+
+    fn put(&mut self, hash: u32, offset: i64, timestamp: i64) {
+        let end = self.file.entry(self.header.next) + ENTRY;
+        if end > self.ready {
+            // As much again as came in one go: where little comes, little is written to disk for it.
+            let ahead = (end - self.from).min(READY.end);
+            self.ready = (end + ahead.max(READY.start)).min(self.file.words.count());
+            if ahead >= READY.start {
+                self.file.words.make_ready(end - ENTRY..self.ready);
+            }
+        }
+        self.file.put(&mut self.header, hash, offset, timestamp);
     }
 }
 
@@ -348,42 +401,58 @@ impl Open {
 pub(crate) struct Writer<'a> {
     index: &'a Index,
     last: Option<Open>,
+    /// The topic of the last record, and the hash of what its keys begin with.
+    topic: Vec<u8>,
+    topic_hash: i32,
+    filled: Option<Filled>,
 }
 
 impl Writer<'_> {
-    /// Enters the keys of a record, unless it has been entered already. Returns the end of a file
-    /// that this filled, and that is on disk now.
-    pub(crate) fn enter(&mut self, record: &RecordView<'_>) -> Result<Option<Filled>, StoreError> {
+    /// Enters the keys of a record, unless it has been entered already.
+    pub(crate) fn enter(&mut self, record: &RecordView<'_>) -> Result<(), StoreError> {
         if record.transaction_type() == message::TRANSACTION_ROLLBACK {
-            return Ok(None);
+            return Ok(());
         }
         let offset = record.physical_offset();
         if let Some(Open { header, .. }) = &self.last
             && header.next > 1
             && offset < header.end_offset
         {
-            return Ok(None);
+            return Ok(());
         }
-        let (topic, timestamp) = (topic_hash(record.topic()), record.store_timestamp());
-        let mut filled = None;
-        for key in keys_of(record) {
-            if self.last.as_ref().is_none_or(Open::is_full) {
-                filled = self.close()?.or(filled);
-                self.last = Some(self.index.next_file()?);
-            }
-            if let Some(Open { file, header }) = &mut self.last {
-                file.put(header, key_hash(topic, key), offset, timestamp);
+        if self.topic != record.topic_bytes() {
+            self.topic.clear();
+            self.topic.extend_from_slice(record.topic_bytes());
+            self.topic_hash = topic_hash(&self.topic);
+        }
+        let (keys, timestamp) = (Keys::of(record), record.store_timestamp());
+        for key in keys.unique.into_iter().chain(keys.others()) {
+            let hash = key_hash(self.topic_hash, key);
+            match &mut self.last {
+                Some(last) if !last.is_full() => last.put(hash, offset, timestamp),
+                _ => self.open_next()?.put(hash, offset, timestamp),
             }
         }
-        Ok(filled)
+        Ok(())
     }
 
-    fn close(&self) -> Result<Option<Filled>, StoreError> {
-        let Some(Open { file, header }) = &self.last else {
-            return Ok(None);
-        };
-        file.words.sync().map_err(StoreError::file("sync", &file.path))?;
-        Ok(Some(Filled { time: header.end_time, offset: header.end_offset }))
+    /// Writes the last file to disk, if there is one, and goes on in a new one.
+    fn open_next(&mut self) -> Result<&mut Open, StoreError> {
+        self.end_run();
+        if let Some(Open { file, header, .. }) = &self.last {
+            file.words.sync().map_err(StoreError::file("sync", &file.path))?;
+            self.filled = Some(Filled { time: header.end_time, offset: header.end_offset });
+        }
+        Ok(self.last.insert(self.index.next_file()?))
+    }
+
+    /// Has the last file's header say what was entered. Returns the end of the last file that was
+    /// filled since, and that is on disk now.
+    pub(crate) fn end_run(&mut self) -> Option<Filled> {
+        if let Some(Open { file, header, .. }) = &self.last {
+            file.set_header(header);
+        }
+        self.filled.take()
     }
 }
 

@@ -165,7 +165,8 @@ impl Segment for MappedSegment {
             }
         }
         *self.published.get_mut() = end;
-        self.file.sync_data()
+        // No more than that: what is before it may be a lot, and is not this function's business.
+        self.map.flush_range(end, length - end)
     }
 }
 
@@ -198,6 +199,13 @@ impl Words for MappedWords {
 
     fn store(&self, index: usize, value: u32) {
         self.words()[index].store(value.to_be(), Ordering::Release);
+    }
+
+    fn make_ready(&self, range: Range<usize>) {
+        assert!(range.start <= range.end && range.end <= self.count(), "a range outside the file");
+        let length = (range.end - range.start) * 4;
+        // Not before Linux 5.14; then writes find the pages themselves.
+        let _ = self.map.advise_range(Advice::PopulateWrite, range.start * 4, length);
     }
 
     fn store_all(&self, index: usize, values: &[u32]) {

@@ -96,14 +96,16 @@ pub(crate) struct LogEnd {
     pub(crate) end: i64,
 }
 
-/// Reads the log from where it may not have been entered, enters it, and returns what it read.
-pub(crate) fn replay(
-    log: &CommitLog,
-    checkpoint: &Checkpoint,
-    verify: bool,
-    mut enter: impl FnMut(&RecordView<'_>) -> Result<(), StoreError>,
-) -> Result<Range<i64>, StoreError> {
-    let segments = log.segments();
+/// Whether the log can have ended at `offset` when a checkpoint said so: now a record begins there, or
+/// there is nothing yet. Otherwise another log has been put in its place, or that record is torn, and
+/// it is as well to begin further back.
+pub(crate) fn may_begin_at(log: &CommitLog, offset: i64) -> bool {
+    let is_record = || log.visit(offset, true, |step| !matches!(step, Step::End(_)));
+    (log.start()..=log.end()).contains(&offset) && (log.is_blank_at(offset) || is_record())
+}
+
+/// From where on the log may not have been entered.
+pub(crate) fn start(log: &CommitLog, checkpoint: &Checkpoint, verify: bool) -> i64 {
     let complete = checkpoint.complete_until();
     let covered = |base: i64| {
         log.visit(base, verify, |step| match step {
@@ -114,13 +116,11 @@ pub(crate) fn replay(
             _ => false,
         })
     };
-    let within = |offset: &i64| (log.start()..=log.end()).contains(offset);
-    let start = checkpoint.queues_complete.filter(within);
-    let start = start.unwrap_or_else(|| {
+    checkpoint.queues_complete.unwrap_or_else(|| {
+        let segments = log.segments();
         let newest = segments.iter().rev().find(|segment| covered(segment.base));
         newest.or(segments.first()).map_or(0, |segment| segment.base)
-    });
-    Ok(start..walk(log, start, verify, &mut enter)?)
+    })
 }
 
 /// What a disk writes whole.
@@ -148,7 +148,7 @@ pub(crate) fn is_torn(record: &RecordView<'_>, start: usize) -> bool {
 const FETCH: Range<i64> = 64 << 10..4 << 20;
 
 /// Visits the records from `offset` on and returns where they end.
-fn walk<E>(
+pub(crate) fn walk<E>(
     log: &CommitLog,
     mut offset: i64,
     verify: bool,

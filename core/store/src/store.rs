@@ -19,7 +19,6 @@ use crate::retention::{self, Retention};
 use crate::work::Work;
 use bytes::Bytes;
 use ferromq_protocol::record::RecordView;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,6 +165,8 @@ impl Store {
         }
         let unclean = unclean || rebuild;
         let mut log = CommitLog::open(disk.clone(), &config, work)?;
+        let in_this_log = |offset: &i64| recovery::may_begin_at(&log, *offset);
+        checkpoint.queues_complete = checkpoint.queues_complete.filter(in_this_log);
         let rule = TagsRule::new(config.delay_levels());
         let deleted = DeletedTopics::load(disk.clone(), &root)?;
         let queues = recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
@@ -198,10 +199,15 @@ impl Store {
         progress.full_offset.store(checkpoint.index_complete, Ordering::Release);
         inner.queue_bell.ring();
         inner.index_bell.ring();
+        let flusher = Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config, work)?;
+        if unclean {
+            // Not all that it has need be on disk.
+            flusher.appended();
+        }
         Ok(Store {
             rule,
             transfer: TransferLimits::new(&inner.config),
-            flusher: Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config, work)?,
+            flusher,
             background: Background::start(inner.clone(), work)?,
             retention: Retention::start(inner.clone(), work)?,
             inner,
@@ -636,10 +642,16 @@ fn recover(
         log.set_last(last);
         return Ok(Queues::new(disk.clone(), config, end));
     }
-    // Twice over the log, as entries may be compared with its end only when that is known.
-    let Range { start, end } = recovery::replay(log, checkpoint, verify, |_| Ok(()))?;
-    deleted.log_ends_at(end)?;
+    let start = recovery::start(log, checkpoint, verify);
     let queues = Queues::new(disk.clone(), config, start);
+    // Which records a deletion covers is known only when the log's end is: then it is read twice.
+    let found = match deleted.any_behind(start) {
+        true => Some(recovery::walk(log, start, verify, |_| Ok::<_, StoreError>(()))?),
+        false => None,
+    };
+    if let Some(end) = found {
+        deleted.log_ends_at(end)?;
+    }
     queues.finish_deletions(deleted)?;
     if checkpoint.queues_complete.is_none() {
         // Another broker may have written entries of records that the log has lost: they must go
@@ -650,15 +662,21 @@ fn recover(
             }
         }
     }
-    recovery::replay(log, checkpoint, false, |record| {
-        if record.physical_offset() < end {
+    let read = recovery::walk(log, start, verify && found.is_none(), |record| {
+        if found.is_none_or(|end| record.physical_offset() < end) {
             recovery::enter(record, rule, &queues, deleted)
         } else {
             Ok(())
         }
     })?;
+    let end = found.unwrap_or(read);
     log.recovered(end)?;
-    log.sync_from(start)?;
+    if config.sync_flush() {
+        // Nobody may get what a power cut takes back, and everybody what they got before.
+        log.sync_from(start)?;
+    } else {
+        log.unflushed_from(start);
+    }
     tracing::info!(start, end, "recovered the queues of these messages from the log");
     Ok(queues)
 }

@@ -202,9 +202,10 @@ fn found(
     match reader.look(offset) {
         Ok(Step::Record(record)) => {
             let topic = record.topic();
-            let has = |key: &str| index::hash_of(topic, key) == hash;
-            let of_tag = || index::tag_key_of(&record).is_some_and(|key| has(&key));
-            match index::keys_of(&record).any(has) || of_tag() {
+            let has = |key: &[u8]| index::hash_of(topic, key) == hash;
+            let keys = index::Keys::of(&record);
+            let of_tag = || index::tag_key_of(&record).is_some_and(|key| has(key.as_bytes()));
+            match keys.unique.into_iter().chain(keys.others()).any(has) || of_tag() {
                 true => Ok(Some(record.store_timestamp())),
                 false => Err(format!("points at {offset}, whose record has no such key")),
             }

@@ -299,7 +299,8 @@ impl Work {
         }
         let index = Index::open(disk.clone(), config, None, log_end)?;
         let mut writer = index.writer();
-        self.read_log(|record| writer.enter(record).map(drop))?;
+        self.read_log(|record| writer.enter(record))?;
+        writer.end_run();
         index.sync()
     }
 

@@ -3,6 +3,7 @@ use crate::*;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// A log of some segments, and a copy of it as a kill leaves it shortly after a checkpoint.
 fn log_of(segments: usize) -> (tempfile::TempDir, tempfile::TempDir) {
@@ -49,6 +50,37 @@ fn opening_reads_what_its_end_needs_however_long_the_log_is() {
         }
     }
     assert_eq!(costs[..2], costs[2..]);
+}
+
+/// Up to where all queues are on disk, as the checkpoint has it; 0 before there is one.
+fn checkpointed(root: &std::path::Path) -> i64 {
+    let content = std::fs::read(root.join("checkpoint")).unwrap_or_default();
+    content.get(2056..2064).map_or(0, |word| i64::from_be_bytes(word.try_into().unwrap()))
+}
+
+#[test]
+fn a_checkpoint_comes_after_so_much_of_the_log_whatever_the_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        mapped_file_size_commit_log: 16 << 20,
+        flush_interval_commit_log: 5,
+        flush_interval_consume_queue: 5,
+        flush_consume_queue_thorough_interval: 24 * 3_600_000,
+        ..config(directory.path())
+    };
+    let store = Store::open(config).unwrap();
+    let (body, mut count) = (vec![7; 1 << 20], 0);
+    while count < 70 {
+        // Sends are refused while the next segment is being made.
+        count += u32::from(try_put(&store, "T", 0, &body).is_ok());
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while checkpointed(directory.path()) == 0 {
+        assert!(Instant::now() < deadline, "no checkpoint");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let first = checkpointed(directory.path());
+    assert!(first >= 64 << 20, "{first}");
 }
 
 /// Logs of Apache's brokers are sparse. Only the segment that is written to needs its space.

@@ -98,6 +98,11 @@ fn a_tail_that_is_not_cut_off_is_noticed() {
 }
 
 #[test]
+fn a_checkpoint_that_comes_before_the_queues_are_on_disk_is_noticed() {
+    assert!(is_caught(|_| {}, Lie::SkipQueueSync));
+}
+
+#[test]
 fn a_seed_always_ends_in_the_same_way() {
     for seed in 0..20 {
         let plan = Plan::of(seed);
