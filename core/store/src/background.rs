@@ -153,8 +153,8 @@ fn write_or_fail(inner: &Inner, sync: bool) -> bool {
 }
 
 fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
-    let flushed = inner.log.flushed();
-    let all = match inner.queues.write(flushed) {
+    let synced = inner.log.synced();
+    let all = match inner.queues.write(synced.end) {
         // Nothing is lost: the entries are in memory until there is room.
         Err(error) if error.is_full() => {
             inner.health.set_disk_full(true);
@@ -165,9 +165,9 @@ fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
     if sync {
         inner.queues.sync()?;
         let path = Checkpoint::path(&inner.root);
-        let checkpoint = inner.checkpoint_at(flushed);
+        let checkpoint = inner.checkpoint_at(synced);
         checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
-        inner.queue_progress.on_disk.store(flushed, Ordering::Release);
+        inner.queue_progress.on_disk.store(synced.end, Ordering::Release);
     }
     Ok(all)
 }

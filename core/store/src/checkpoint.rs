@@ -28,7 +28,7 @@ pub(crate) struct Checkpoint {
     pub(crate) queues_complete: Option<i64>,
     /// The log offset at which the last full index file ends; it goes with the field before.
     pub(crate) index_complete: i64,
-    /// Where the last record begins, after a clean exit; it goes with the fields before.
+    /// Where the last record before `queues_complete` begins; it goes with the fields before.
     pub(crate) last_record: Option<i64>,
 }
 

@@ -123,6 +123,14 @@ pub(crate) enum Step<'a> {
     End(&'static str),
 }
 
+/// What of a log is on disk.
+#[derive(Clone, Copy)]
+pub(crate) struct Synced {
+    pub(crate) end: i64,
+    /// Where the last record before that begins, if it is known.
+    pub(crate) last: Option<i64>,
+}
+
 struct Writer {
     segment: Option<LogSegment>,
     position: i64,
@@ -145,6 +153,7 @@ pub(crate) struct CommitLog {
     writer: Mutex<Writer>,
     end: AtomicI64,
     flushed: AtomicI64,
+    synced: Mutex<Synced>,
     /// Where the last record begins; -1 while that is unknown.
     last: AtomicI64,
     preparer: Preparer,
@@ -189,6 +198,7 @@ impl CommitLog {
             writer: Mutex::new(Writer::at(end, None)),
             end: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
+            synced: Mutex::new(Synced { end, last: None }),
             last: AtomicI64::new(-1),
             preparer,
             removed: Mutex::default(),
@@ -221,6 +231,7 @@ impl CommitLog {
         self.segments.store(Arc::new(kept));
         self.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
+        *self.synced.get_mut() = Synced { end, last: None };
         self.make_room()
     }
 
@@ -376,6 +387,11 @@ impl CommitLog {
         *self.last.get_mut() = last.unwrap_or(-1);
     }
 
+    /// Up to where the log is on disk, and the last record of that.
+    pub(crate) fn synced(&self) -> Synced {
+        *self.synced.lock()
+    }
+
     /// Up to where the log is on disk.
     pub(crate) fn flushed(&self) -> i64 {
         self.flushed.load(Ordering::Acquire)
@@ -424,10 +440,16 @@ impl CommitLog {
         visit(step(segment.file.slice(start..end), offset, segment.base + self.size, verify))
     }
 
-    /// Whether nothing has been written at `offset`, as far as the first bytes of a record tell.
-    pub(crate) fn is_blank_at(&self, offset: i64) -> bool {
-        let first = self.published(offset, BLANK);
-        first.is_none_or(|(file, range)| file.slice(range).iter().all(|byte| *byte == 0))
+    /// Whether a record begins at `last` and the log goes on at `offset` behind it.
+    pub(crate) fn goes_on_at(&self, last: i64, offset: i64) -> bool {
+        let next = |from: i64| {
+            self.visit(from, false, |step| match step {
+                Step::Record(record) => Some(from + record.bytes().len() as i64),
+                Step::Blank(next) => Some(next),
+                Step::End(_) => None,
+            })
+        };
+        next(last).is_some_and(|end| end == offset || next(end) == Some(offset))
     }
 
     /// Visits the records that begin in `range`, one after the other and within one segment, their
@@ -518,12 +540,20 @@ impl CommitLog {
 
     /// Writes everything up to the present end to disk.
     pub(crate) fn sync(&self) -> std::io::Result<i64> {
-        let (from, to) = (self.flushed(), self.end());
+        let from = self.flushed();
+        let (to, last) = {
+            let writer = self.writer.lock();
+            (writer.position, self.last())
+        };
         for segment in self.segments.load().iter() {
             if segment.base < to && segment.base + self.size > from {
                 let within = (to - segment.base).min(self.size) as usize;
                 segment.file.sync(within)?;
             }
+        }
+        let mut synced = self.synced.lock();
+        if synced.end <= to {
+            *synced = Synced { end: to, last };
         }
         self.flushed.fetch_max(to, Ordering::AcqRel);
         Ok(to)
@@ -533,6 +563,7 @@ impl CommitLog {
     /// the system.
     pub(crate) fn unflushed_from(&mut self, start: i64) {
         *self.flushed.get_mut() = start;
+        *self.synced.get_mut() = Synced { end: start, last: None };
     }
 
     /// Writes everything from `start` on to disk: a process that was killed may have left it to the

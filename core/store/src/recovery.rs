@@ -96,12 +96,16 @@ pub(crate) struct LogEnd {
     pub(crate) end: i64,
 }
 
-/// Whether the log can have ended at `offset` when a checkpoint said so: now a record begins there, or
-/// there is nothing yet. Otherwise another log has been put in its place, or that record is torn, and
-/// it is as well to begin further back.
-pub(crate) fn may_begin_at(log: &CommitLog, offset: i64) -> bool {
-    let is_record = || log.visit(offset, true, |step| !matches!(step, Step::End(_)));
-    (log.start()..=log.end()).contains(&offset) && (log.is_blank_at(offset) || is_record())
+/// Whether this is the log that a checkpoint of ours is about: its last record of then is there, and
+/// ends where all queues were on disk. What is behind that may be anything.
+pub(crate) fn is_about(checkpoint: &Checkpoint, log: &CommitLog) -> bool {
+    let Checkpoint { queues_complete: Some(offset), last_record, .. } = *checkpoint else {
+        return false;
+    };
+    // Expired with its segment, or unknown.
+    let last = last_record.filter(|last| *last >= log.start());
+    (log.start()..=log.end()).contains(&offset)
+        && last.is_none_or(|last| log.goes_on_at(last, offset))
 }
 
 /// From where on the log may not have been entered.

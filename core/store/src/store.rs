@@ -1,6 +1,6 @@
 use crate::background::{Background, Bell, IndexProgress, QueueProgress};
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step};
+use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step, Synced};
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
@@ -40,18 +40,18 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// The checkpoint when queues are on disk for every record before `flushed`.
-    pub(crate) fn checkpoint_at(&self, flushed: i64) -> Checkpoint {
-        let complete = self.last_store_time_before(flushed);
+    /// The checkpoint when queues are on disk for every record of that part of the log.
+    pub(crate) fn checkpoint_at(&self, Synced { end, last }: Synced) -> Checkpoint {
+        let complete = self.last_store_time_before(end);
         Checkpoint {
             log_timestamp: complete,
             queues_timestamp: complete,
             index_timestamp: self.index_progress.full_until.load(Ordering::Acquire),
             master_flushed_offset: 0,
             confirmed_offset: 0,
-            queues_complete: Some(flushed),
+            queues_complete: Some(end),
             index_complete: self.index_progress.full_offset.load(Ordering::Acquire),
-            last_record: None,
+            last_record: last,
         }
     }
 
@@ -165,8 +165,9 @@ impl Store {
         }
         let unclean = unclean || rebuild;
         let mut log = CommitLog::open(disk.clone(), &config, work)?;
-        let in_this_log = |offset: &i64| recovery::may_begin_at(&log, *offset);
-        checkpoint.queues_complete = checkpoint.queues_complete.filter(in_this_log);
+        if !recovery::is_about(&checkpoint, &log) {
+            checkpoint.queues_complete = None;
+        }
         let rule = TagsRule::new(config.delay_levels());
         let deleted = DeletedTopics::load(disk.clone(), &root)?;
         let queues = recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
@@ -601,9 +602,8 @@ impl Store {
         if inner.health.failed() || !complete {
             return Ok(());
         }
-        let mut checkpoint = inner.checkpoint_at(end);
+        let mut checkpoint = inner.checkpoint_at(Synced { end, last: inner.log.last() });
         checkpoint.confirmed_offset = end;
-        checkpoint.last_record = inner.log.last();
         let path = Checkpoint::path(&inner.root);
         checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
         let abort = inner.root.join("abort");
@@ -662,15 +662,17 @@ fn recover(
             }
         }
     }
+    let mut last = checkpoint.queues_complete.and(checkpoint.last_record);
     let read = recovery::walk(log, start, verify && found.is_none(), |record| {
-        if found.is_none_or(|end| record.physical_offset() < end) {
-            recovery::enter(record, rule, &queues, deleted)
-        } else {
-            Ok(())
+        if found.is_some_and(|end| record.physical_offset() >= end) {
+            return Ok(());
         }
+        last = Some(record.physical_offset());
+        recovery::enter(record, rule, &queues, deleted)
     })?;
     let end = found.unwrap_or(read);
     log.recovered(end)?;
+    log.set_last(last);
     if config.sync_flush() {
         // Nobody may get what a power cut takes back, and everybody what they got before.
         log.sync_from(start)?;
