@@ -47,7 +47,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
+/// Reads a header; `body` is what follows it.
+pub(crate) fn read(header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
     let mut cursor = Cursor { bytes: &header, position: 0 };
     let code = i16::from_be_bytes(cursor.array()?).into();
     let [language] = cursor.array()?;
@@ -84,7 +85,7 @@ pub(crate) fn read(header: BytesMut) -> Result<Command, FrameError> {
         remark,
         serialization: Serialization::Binary,
         fields,
-        body: Bytes::new(),
+        body,
     })
 }
 

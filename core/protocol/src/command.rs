@@ -4,7 +4,7 @@ use crate::fields::Fields;
 use crate::header::{Header, HeaderError};
 use crate::language::Language;
 use crate::{binary, json_header};
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI32, Ordering};
 use thiserror::Error;
@@ -231,14 +231,12 @@ impl Command {
             return Err(FrameError::HeaderTooLong { header: header_length, length: length - 4 });
         }
         let body = frame.split_off(8 + header_length).freeze();
-        let header = frame.split_off(8);
-        let mut command = match (word >> 24) as u8 {
-            0 => json_header::read(header)?,
-            1 => binary::read(header)?,
-            kind => return Err(FrameError::UnknownSerialization(kind)),
-        };
-        command.body = body;
-        Ok(Some(command))
+        frame.advance(8);
+        match (word >> 24) as u8 {
+            0 => json_header::read(frame, body).map(Some),
+            1 => binary::read(frame, body).map(Some),
+            kind => Err(FrameError::UnknownSerialization(kind)),
+        }
     }
 }
 

@@ -1,17 +1,44 @@
 //! The ext fields of a command.
 
-use crate::pairs::{Spans, TextPairs};
+use crate::header::{FieldKey, FieldText};
+use crate::json_header;
+use crate::pairs::{Span, Spans};
 use bytestring::ByteString;
 use std::fmt;
 
 /// Most commands have fewer.
 const USUAL: usize = 16;
+/// What is reserved for the text of fields that are being built: enough for most.
+const USUAL_LENGTH: usize = 256;
 /// Where the fields of a received header lie.
 pub(crate) type FieldSpans = Spans<USUAL>;
 
 /// Name-value pairs of a command (the reference calls them ext fields; protocol §1.10).
-#[derive(Clone, Default, PartialEq)]
-pub struct Fields(TextPairs<USUAL>);
+///
+/// What is being built is laid out as a JSON header has it, so that such a header is written by copying
+/// once.
+#[derive(Clone)]
+pub struct Fields {
+    text: Text,
+    spans: FieldSpans,
+    /// Whether what was built can stand in a JSON header as it is.
+    plain: bool,
+}
+
+/// The buffer that spans point into.
+#[derive(Clone)]
+enum Text {
+    /// As it arrived.
+    Received(ByteString),
+    /// `"name":"value"`, separated by commas, without any escape.
+    Built(String),
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Fields { text: Text::Built(String::new()), spans: FieldSpans::new(), plain: true }
+    }
+}
 
 impl Fields {
     /// No fields.
@@ -21,22 +48,103 @@ impl Fields {
 
     /// Fields that lie in `text`.
     pub(crate) fn of_header(text: ByteString, spans: FieldSpans) -> Self {
-        Fields(TextPairs::received(text, spans))
+        Fields { text: Text::Received(text), spans, plain: false }
+    }
+
+    fn text(&self) -> &str {
+        match &self.text {
+            Text::Received(text) => text,
+            Text::Built(text) => text,
+        }
     }
 
     /// The fields in the order in which they were sent.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter()
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> {
+        let text = self.text();
+        self.spans.iter().map(|(key, value)| (key.of(text), value.of(text)))
+    }
+
+    /// As [`iter`](Self::iter), for the code that reads typed headers.
+    #[doc(hidden)]
+    #[inline]
+    pub fn for_header(&self) -> impl Iterator<Item = (&[u8], FieldText<'_>)> {
+        let all = self.text();
+        let text = |span| FieldText { all, span };
+        self.spans.iter().map(move |(key, value)| (key.of_bytes(all.as_bytes()), text(*value)))
+    }
+
+    /// The fields as a JSON header has them, if that is how they lie here.
+    pub(crate) fn as_json(&self) -> Option<&str> {
+        match &self.text {
+            Text::Built(text) if self.plain => Some(text),
+            _ => None,
+        }
     }
 
     /// The value of `key`; of several the last, as every receiver keeps it.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.iter().rev().find(|(name, _)| *name == key).map(|(_, value)| value)
     }
 
     /// Appends a field.
     pub fn push(&mut self, key: &str, value: &str) {
-        self.0.push(key, value);
+        self.plain &= json_header::is_plain(key) && json_header::is_plain(value);
+        let first = self.is_empty();
+        let text = self.building(key.len() + value.len());
+        text.push_str(if first { "\"" } else { ",\"" });
+        let key = Span::appended(text, key);
+        text.push_str("\":\"");
+        let value = Span::appended(text, value);
+        text.push('"');
+        self.spans.push((key, value));
+    }
+
+    /// Appends a field of a typed header.
+    pub(crate) fn push_known(&mut self, key: FieldKey, value: &str) {
+        self.plain &= json_header::is_plain(value);
+        self.push_plain(key, value);
+    }
+
+    /// As [`push_known`](Self::push_known), of a value that needs no escape.
+    pub(crate) fn push_plain(&mut self, FieldKey(key): FieldKey, value: &str) {
+        let first = usize::from(self.is_empty());
+        let text = self.building(key.len() + value.len());
+        // What comes before the name and behind it: a comma but for the first, and quotes.
+        let name = text.len() + 2 - first..text.len() + key.len() - 3 - first;
+        text.push_str(&key[first..]);
+        let name = Span::new(name);
+        let value = Span::appended(text, value);
+        text.push('"');
+        self.spans.push((name, value));
+    }
+
+    /// Appends all fields of others.
+    pub fn extend(&mut self, others: &Fields) {
+        let (Some(json), Text::Built(_)) = (others.as_json(), &self.text) else {
+            return others.iter().for_each(|(key, value)| self.push(key, value));
+        };
+        let first = self.is_empty();
+        let text = self.building(json.len());
+        if !first && !json.is_empty() {
+            text.push(',');
+        }
+        let start = text.len();
+        text.push_str(json);
+        self.spans.extend(others.spans.iter().map(|(k, v)| (k.moved(start), v.moved(start))));
+    }
+
+    /// The text of what is being built, with room for a pair of `length`.
+    fn building(&mut self, length: usize) -> &mut String {
+        if let Text::Received(_) = self.text {
+            *self = self.iter().collect();
+        }
+        // Just seen to.
+        let Text::Built(text) = &mut self.text else { unreachable!() };
+        match text.capacity() {
+            0 => *text = String::with_capacity(USUAL_LENGTH.max(length + 6)),
+            _ => text.reserve(length + 6),
+        }
+        text
     }
 
     /// Appends a field whose value is written in decimal.
@@ -44,30 +152,31 @@ impl Fields {
         self.push(key, itoa::Buffer::new().format(value));
     }
 
-    /// Appends a field with anything that can be displayed.
-    pub fn push_display(&mut self, key: &str, value: impl fmt::Display) {
-        self.0.push_display(key, value);
-    }
-
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.spans.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.spans.is_empty()
     }
 
     /// Removes every field named `key`.
     pub fn remove(&mut self, key: &str) {
-        self.0.remove_all(key);
+        *self = self.iter().filter(|(name, _)| *name != key).collect();
     }
 }
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
@@ -82,17 +191,41 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Command;
+    use bytes::BytesMut;
 
     #[test]
     fn keeps_order_and_lets_the_last_win() {
         let mut fields: Fields = [("b", "1"), ("a", "2"), ("b", "3")].into_iter().collect();
         fields.push_integer("n", -7);
-        fields.push_display("d", 1.5);
         assert_eq!(fields.get("b"), Some("3"));
         assert_eq!(fields.get("n"), Some("-7"));
-        assert_eq!(fields.get("d"), Some("1.5"));
         assert_eq!(fields.get("x"), None);
         fields.remove("b");
-        assert_eq!(fields.iter().map(|(k, _)| k).collect::<Vec<_>>(), ["a", "n", "d"]);
+        assert_eq!(fields.iter().map(|(k, _)| k).collect::<Vec<_>>(), ["a", "n"]);
+    }
+
+    #[test]
+    fn what_was_received_can_be_added_to() {
+        let sent = Command {
+            fields: [("a", "1\n"), ("b", "2")].into_iter().collect(),
+            ..Command::request(1)
+        };
+        let mut bytes = BytesMut::from(&sent.encode()[..]);
+        let mut command = Command::decode(&mut bytes).unwrap().unwrap();
+        command.fields.push("c", "3");
+        command.fields.remove("b");
+        assert_eq!(command.fields.iter().collect::<Vec<_>>(), [("a", "1\n"), ("c", "3")]);
+        let mut bytes = BytesMut::from(&command.encode()[..]);
+        assert_eq!(Command::decode(&mut bytes).unwrap().unwrap(), command);
+    }
+
+    #[test]
+    fn escapes_are_left_to_whoever_writes() {
+        let mut fields: Fields = [("a", "1"), ("ü", "é")].into_iter().collect();
+        assert_eq!(fields.as_json(), Some(r#""a":"1","ü":"é""#));
+        fields.push("b", "\"");
+        assert_eq!(fields.as_json(), None);
+        assert_eq!(fields.get("b"), Some("\""));
     }
 }

@@ -21,7 +21,9 @@
 //! assert!(WeatherRequest::decode(&Fields::new()).is_err());
 //! ```
 
+use crate::decimal;
 use crate::fields::Fields;
+use crate::pairs::Span;
 use thiserror::Error;
 
 /// Why a typed header could not be read from a command's fields.
@@ -98,11 +100,48 @@ pub trait FieldType<'a>: Sized {
     /// Whether the field must be there.
     const REQUIRED: bool;
     /// Reads the text of a field.
-    fn parse(text: &'a str) -> Option<Self>;
+    fn parse(text: FieldText<'a>) -> Option<Self>;
     /// The value of an absent field.
     fn absent() -> Option<Self>;
     /// Appends the field.
-    fn write(&self, key: &str, fields: &mut Fields);
+    fn write(&self, key: FieldKey, fields: &mut Fields);
+}
+
+/// The text of a received field. Numbers need no look at where its characters begin.
+#[derive(Clone, Copy)]
+pub struct FieldText<'a> {
+    pub(crate) all: &'a str,
+    pub(crate) span: Span,
+}
+
+impl<'a> FieldText<'a> {
+    /// The text.
+    pub fn as_str(self) -> &'a str {
+        self.span.of(self.all)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.span.of_bytes(self.all.as_bytes())
+    }
+}
+
+/// A field's name, and what comes before and behind it in JSON.
+#[derive(Clone, Copy)]
+pub struct FieldKey(pub(crate) &'static str);
+
+impl FieldKey {
+    /// For `,"name":"`, where nothing in the name needs an escape.
+    #[doc(hidden)]
+    pub const fn new(quoted: &'static str) -> Self {
+        let mut at = 2;
+        while at < quoted.len() - 3 {
+            let byte = quoted.as_bytes()[at];
+            assert!(byte.is_ascii_alphanumeric() || byte == b'_', "a strange name of a field");
+            at += 1;
+        }
+        FieldKey(quoted)
+    }
 }
 
 macro_rules! integer_field {
@@ -110,14 +149,14 @@ macro_rules! integer_field {
         impl<'a> FieldType<'a> for $type {
             const KIND: &'static str = $kind;
             const REQUIRED: bool = true;
-            fn parse(text: &'a str) -> Option<Self> {
-                text.parse().ok()
+            fn parse(text: FieldText<'a>) -> Option<Self> {
+                decimal::parse(text.as_bytes())?.try_into().ok()
             }
             fn absent() -> Option<Self> {
                 None
             }
-            fn write(&self, key: &str, fields: &mut Fields) {
-                fields.push_integer(key, i64::from(*self));
+            fn write(&self, key: FieldKey, fields: &mut Fields) {
+                fields.push_plain(key, itoa::Buffer::new().format(*self));
             }
         }
     )*};
@@ -128,41 +167,41 @@ integer_field!(i32 => "int", i64 => "long");
 impl<'a> FieldType<'a> for bool {
     const KIND: &'static str = "bool";
     const REQUIRED: bool = true;
-    fn parse(text: &'a str) -> Option<Self> {
-        Some(text.eq_ignore_ascii_case("true"))
+    fn parse(text: FieldText<'a>) -> Option<Self> {
+        Some(text.as_bytes().eq_ignore_ascii_case(b"true"))
     }
     fn absent() -> Option<Self> {
         None
     }
-    fn write(&self, key: &str, fields: &mut Fields) {
-        fields.push(key, if *self { "true" } else { "false" });
+    fn write(&self, key: FieldKey, fields: &mut Fields) {
+        fields.push_plain(key, if *self { "true" } else { "false" });
     }
 }
 
 impl<'a> FieldType<'a> for &'a str {
     const KIND: &'static str = "str";
     const REQUIRED: bool = true;
-    fn parse(text: &'a str) -> Option<Self> {
-        Some(text)
+    fn parse(text: FieldText<'a>) -> Option<Self> {
+        Some(text.as_str())
     }
     fn absent() -> Option<Self> {
         None
     }
-    fn write(&self, key: &str, fields: &mut Fields) {
-        fields.push(key, self);
+    fn write(&self, key: FieldKey, fields: &mut Fields) {
+        fields.push_known(key, self);
     }
 }
 
 impl<'a, T: FieldType<'a>> FieldType<'a> for Option<T> {
     const KIND: &'static str = T::KIND;
     const REQUIRED: bool = false;
-    fn parse(text: &'a str) -> Option<Self> {
+    fn parse(text: FieldText<'a>) -> Option<Self> {
         T::parse(text).map(Some)
     }
     fn absent() -> Option<Self> {
         Some(None)
     }
-    fn write(&self, key: &str, fields: &mut Fields) {
+    fn write(&self, key: FieldKey, fields: &mut Fields) {
         if let Some(value) = self {
             value.write(key, fields);
         }
@@ -171,14 +210,18 @@ impl<'a, T: FieldType<'a>> FieldType<'a> for Option<T> {
 
 /// Reads one field; used by the generated code.
 #[doc(hidden)]
+#[inline]
 pub fn parse_field<'a, T: FieldType<'a>>(
     header: &'static str,
     field: &'static str,
-    text: &'a str,
+    text: FieldText<'a>,
 ) -> Result<Option<T>, HeaderError> {
     match T::parse(text) {
         Some(value) => Ok(Some(value)),
-        None => Err(HeaderError::Invalid { header, field, value: text.into(), expected: T::KIND }),
+        None => {
+            let value = text.as_str().to_string();
+            Err(HeaderError::Invalid { header, field, value, expected: T::KIND })
+        }
     }
 }
 
@@ -207,11 +250,22 @@ macro_rules! headers {
 
             #[allow(unused_mut, unused_variables)]
             fn decode(fields: &'a $crate::fields::Fields) -> Result<Self, $crate::header::HeaderError> {
+                #[allow(non_camel_case_types)]
+                enum Key { $($field,)* Other }
+                // By their bytes as patterns, which the compiler makes one decision of.
+                #[allow(non_upper_case_globals)]
+                fn key_of(bytes: &[u8]) -> Key {
+                    $(const $field: &[u8] = $key.as_bytes();)*
+                    match bytes {
+                        $($field => Key::$field,)*
+                        _ => Key::Other,
+                    }
+                }
                 $(let mut $field: Option<$type> = None;)*
-                for (key, value) in fields.iter() {
-                    match key {
-                        $($key => $field = $crate::header::parse_field(stringify!($name), $key, value)?,)*
-                        _ => {}
+                for (key, value) in fields.for_header() {
+                    match key_of(key) {
+                        $(Key::$field => $field = $crate::header::parse_field(stringify!($name), $key, value)?,)*
+                        Key::Other => {}
                     }
                 }
                 Ok($name {
@@ -227,7 +281,11 @@ macro_rules! headers {
 
             #[allow(unused_variables)]
             fn encode(&self, fields: &mut $crate::fields::Fields) {
-                $($crate::header::FieldType::write(&self.$field, $key, fields);)*
+                $($crate::header::FieldType::write(
+                    &self.$field,
+                    const { $crate::header::FieldKey::new(concat!(",\"", $key, "\":\"")) },
+                    fields,
+                );)*
             }
         }
     )*

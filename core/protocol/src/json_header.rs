@@ -4,13 +4,17 @@
 //! longer), so that a field of the command is a span of the header it came in.
 
 use crate::command::{Command, FrameError, Serialization};
+use crate::decimal;
 use crate::fields::{FieldSpans, Fields};
 use crate::language::Language;
 use crate::pairs::Span;
+use crate::scan::{first_of, first_of_behind, first_up_to, move_down};
 use bytes::{BufMut, Bytes, BytesMut};
 use bytestring::ByteString;
 use std::borrow::Cow;
 
+/// What ends a string, and what begins an escape.
+const STOPS: [u8; 2] = *b"\"\\";
 /// How deep unknown members may nest before they are taken for an attack.
 const MAX_DEPTH: usize = 32;
 
@@ -28,32 +32,6 @@ enum Value {
     Bare(Span),
 }
 
-/// Every byte of a word set to one value.
-const fn all(byte: u8) -> u64 {
-    u64::from_ne_bytes([byte; 8])
-}
-
-/// Marks bytes that are zero by their highest bits; those above the first that is may be wrong.
-fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(all(1)) & !word & all(0x80)
-}
-
-/// The first quote or backslash from `start` on.
-fn stop_at(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    let is_stop = |byte: u8| byte == b'"' || byte == b'\\';
-    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*eight);
-        let stops = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\'));
-        if stops != 0 {
-            return Some(at + stops.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    let rest = bytes.get(at..)?;
-    rest.iter().position(|byte| is_stop(*byte)).map(|length| at + length)
-}
-
 impl Reader<'_> {
     /// Nothing, and why.
     #[cold]
@@ -62,45 +40,68 @@ impl Reader<'_> {
         None
     }
 
+    /// The next byte that is no blank.
+    #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
+        match self.bytes.get(self.position) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.skip_blanks(),
+        }
+    }
+
+    #[cold]
+    fn skip_blanks(&mut self) -> Option<u8> {
         loop {
             match *self.bytes.get(self.position)? {
-                byte if byte > b' ' => return Some(byte),
                 b' ' | b'\t' | b'\r' | b'\n' => self.position += 1,
                 byte => return Some(byte),
             }
         }
     }
 
+    #[inline(always)]
     fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.position += usize::from(found);
         found
     }
 
+    #[inline(always)]
     fn expect(&mut self, byte: u8, reason: &'static str) -> Option<()> {
         if self.eat(byte) { Some(()) } else { self.fail(reason) }
     }
 
-    /// Calls `member` with the span of each key of the object at hand; it must take the value.
-    fn object(&mut self, mut member: impl FnMut(&mut Self, Span) -> Option<()>) -> Option<()> {
+    /// Calls `member` for each member of the object at hand; it must take key and value.
+    #[inline(always)]
+    fn object(&mut self, mut member: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.expect(b'{', "expected an object")?;
         if self.eat(b'}') {
             return Some(());
         }
         loop {
-            self.peek();
-            let key = self.string()?;
-            self.expect(b':', "expected a colon")?;
-            member(self, key)?;
-            if self.eat(b'}') {
-                return Some(());
+            member(self)?;
+            match self.peek() {
+                Some(b',') => self.position += 1,
+                Some(b'}') => {
+                    self.position += 1;
+                    return Some(());
+                }
+                _ => return self.fail("expected a comma or the end of the object"),
             }
-            self.expect(b',', "expected a comma or the end of the object")?;
         }
     }
 
+    /// Takes the key of a member, and the colon.
+    #[inline(always)]
+    fn key(&mut self) -> Option<Span> {
+        self.peek();
+        let key = self.string()?;
+        self.expect(b':', "expected a colon")?;
+        Some(key)
+    }
+
     /// Takes a string and leaves its unescaped text at the returned place.
+    #[inline(always)]
     fn string(&mut self) -> Option<Span> {
         if self.bytes.get(self.position) != Some(&b'"') {
             return self.fail("expected a string");
@@ -108,38 +109,45 @@ impl Reader<'_> {
         self.position += 1;
         let start = self.position;
         // The common case first: up to the closing quote nothing needs to move.
-        let Some(stop) = stop_at(self.bytes, start) else {
-            return self.fail("a string does not end");
-        };
-        if self.bytes[stop] == b'\\' {
-            return self.escaped_string(start, stop);
+        let stop = first_of(self.bytes, start, STOPS);
+        match self.bytes.get(stop) {
+            Some(b'"') => {
+                self.position = stop + 1;
+                Some(Span::new(start..stop))
+            }
+            Some(_) => self.escaped_string(start, stop),
+            None => self.fail("a string does not end"),
         }
-        self.position = stop + 1;
-        Some(Span::new(start..stop))
     }
 
     /// Takes the rest of a string that has an escape at `stop`.
+    #[inline(never)]
     fn escaped_string(&mut self, start: usize, mut stop: usize) -> Option<Span> {
         let mut end = stop;
-        loop {
+        while self.bytes[stop] == b'\\' {
             self.position = stop + 1;
-            if self.bytes[stop] == b'"' {
-                // What is left of the escapes may be parts of characters.
-                self.bytes[end..stop].fill(b' ');
-                return Some(Span::new(start..end));
-            }
             end = self.escape(end)?;
-            let Some(next) = stop_at(self.bytes, self.position) else {
+            let Some((next, moved)) = move_down(self.bytes, self.position, end, STOPS) else {
                 return self.fail("a string does not end");
             };
-            self.bytes.copy_within(self.position..next, end);
-            end += next - self.position;
-            stop = next;
+            (stop, end) = (next, moved);
         }
+        // What is left of the escapes may be parts of characters.
+        self.bytes[end..stop].fill(b' ');
+        self.position = stop + 1;
+        Some(Span::new(start..end))
     }
 
     /// Resolves the escape after a backslash, writes it at `end` and returns the new end.
     fn escape(&mut self, end: usize) -> Option<usize> {
+        // What separates properties, and so what most escapes are.
+        if let Some([b'u', b'0', b'0', b'0', digit @ (b'1' | b'2')]) =
+            self.bytes.get(self.position..).and_then(|rest| rest.first_chunk::<5>())
+        {
+            self.bytes[end] = digit - b'0';
+            self.position += 5;
+            return Some(end + 1);
+        }
         let Some(&byte) = self.bytes.get(self.position) else {
             return self.fail("a string does not end");
         };
@@ -202,7 +210,10 @@ impl Reader<'_> {
             Some(b'{' | b'[') if depth == 0 => self.fail("nested too deeply"),
             Some(b'{') => {
                 let start = self.position;
-                self.object(|reader, _| reader.value(depth - 1).map(|_| ()))?;
+                self.object(|reader| {
+                    reader.key()?;
+                    reader.value(depth - 1).map(|_| ())
+                })?;
                 Some(Value::Bare(Span::new(start..self.position)))
             }
             Some(b'[') => self.array(depth - 1),
@@ -242,11 +253,16 @@ impl Reader<'_> {
 
     /// A whole number, bare or in quotes; 0 for null.
     fn integer(&mut self) -> Option<i32> {
+        if let Some((number, length)) = digits(&self.bytes[self.position..]) {
+            self.position += length;
+            return Some(number);
+        }
         let span = match self.value(0)? {
             Value::Null => return Some(0),
             Value::Text(span) | Value::Bare(span) => span,
         };
-        match decimal(&self.bytes[span.range()]) {
+        let number = decimal::parse(span.of_bytes(self.bytes));
+        match number.and_then(|number| number.try_into().ok()) {
             Some(number) => Some(number),
             None => self.fail("expected a 32-bit number"),
         }
@@ -266,16 +282,37 @@ impl Reader<'_> {
     fn language(&mut self) -> Option<Language> {
         Some(match self.value(0)? {
             Value::Null => Language::UNKNOWN,
-            Value::Text(name) => Language::from_name(&self.text(name)),
+            Value::Text(name) => std::str::from_utf8(name.of_bytes(self.bytes))
+                .map_or(Language::UNKNOWN, Language::from_name),
             Value::Bare(ordinal) => Language(self.text(ordinal).parse().unwrap_or(0xFF)),
         })
+    }
+
+    /// Takes pairs of strings, each with another one behind it, as long as there is neither a blank nor
+    /// an escape: nearly everything that comes.
+    fn plain_pairs(&mut self, pairs: &mut FieldSpans) {
+        let bytes = &*self.bytes;
+        if bytes.get(self.position) != Some(&b'"') {
+            return;
+        }
+        let mut key = self.position + 1;
+        let mut key_end = first_of(bytes, key, STOPS);
+        while let Some(value_end) = first_of_behind(bytes, key_end, b"\":\"", STOPS)
+            && let Some(next_end) = first_of_behind(bytes, value_end, b"\",\"", STOPS)
+        {
+            pairs.push((Span::new(key..key_end), Span::new(key_end + 3..value_end)));
+            (key, key_end) = (value_end + 3, next_end);
+        }
+        self.position = key - 1;
     }
 
     fn ext_fields(&mut self, pairs: &mut FieldSpans) -> Option<()> {
         if self.peek() == Some(b'n') {
             return self.bare().map(|_| ());
         }
-        self.object(|reader, key| {
+        self.object(|reader| {
+            reader.plain_pairs(pairs);
+            let key = reader.key()?;
             match reader.value(MAX_DEPTH)? {
                 Value::Null => {}
                 Value::Text(value) | Value::Bare(value) => pairs.push((key, value)),
@@ -284,11 +321,26 @@ impl Reader<'_> {
         })
     }
 
+    /// Takes the key of a header's member: which it is must be known before the value is read, as
+    /// reading moves bytes.
+    #[inline(always)]
+    fn member(&mut self) -> Option<Member> {
+        // As nearly everyone writes them.
+        let rest = self.bytes.get(self.position..).unwrap_or_default();
+        for (key, member) in MEMBERS {
+            if rest.starts_with(key) {
+                self.position += key.len();
+                return Some(member);
+            }
+        }
+        let key = self.key()?;
+        Some(Member::of(key.of_bytes(self.bytes)))
+    }
+
     /// The whole header.
-    fn header(&mut self, command: &mut Command, pairs: &mut FieldSpans) -> Option<()> {
-        self.object(|reader, key| {
-            // Which member it is must be known before the value is read, as reading moves bytes.
-            match Member::of(&reader.bytes[key.range()]) {
+    fn header(&mut self, command: &mut Head, pairs: &mut FieldSpans) -> Option<()> {
+        self.object(|reader| {
+            match reader.member()? {
                 Member::ExtFields => reader.ext_fields(pairs)?,
                 Member::Code => command.code = reader.integer()?,
                 Member::Opaque => command.opaque = reader.integer()?,
@@ -309,23 +361,37 @@ impl Reader<'_> {
     }
 }
 
-/// A whole number of 32 bits.
-fn decimal(text: &[u8]) -> Option<i32> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] | digits => (false, digits),
-    };
-    let digit = |byte: &u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-    if digits.is_empty() {
-        return None;
+/// A number without a sign that a comma or the end of an object follows, and its length.
+fn digits(text: &[u8]) -> Option<(i32, usize)> {
+    let mut number = 0;
+    // So many digits fit.
+    for (length, byte) in text.iter().take(10).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let ends = length > 0 && matches!(byte, b',' | b'}');
+            return ends.then_some((number, length));
+        }
+        if length == 9 {
+            return None;
+        }
+        number = number * 10 + i32::from(digit);
     }
-    let value = digits.iter().try_fold(0, |value: i64, byte| {
-        Some(value * 10 + digit(byte)?).filter(|value| *value <= 1 << 31)
-    })?;
-    i32::try_from(if negative { -value } else { value }).ok()
+    None
 }
 
+/// Keys with what stands around them.
+const MEMBERS: [(&[u8], Member); 7] = [
+    (b"\"flag\":", Member::Flag),
+    (b"\"language\":", Member::Language),
+    (b"\"opaque\":", Member::Opaque),
+    (b"\"serializeTypeCurrentRPC\":", Member::Other),
+    (b"\"version\":", Member::Version),
+    (b"\"code\":", Member::Code),
+    (b"\"extFields\":", Member::ExtFields),
+];
+
 /// The members of a header.
+#[derive(Clone, Copy)]
 enum Member {
     ExtFields,
     Code,
@@ -352,21 +418,23 @@ impl Member {
     }
 }
 
-pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
-    let mut command = Command {
-        code: 0,
-        language: Language::UNKNOWN,
-        version: 0,
-        opaque: 0,
-        flag: 0,
-        remark: None,
-        serialization: Serialization::Json,
-        fields: Fields::new(),
-        body: Bytes::new(),
-    };
+/// What a header says beside the ext fields.
+struct Head {
+    code: i32,
+    language: Language,
+    version: i32,
+    opaque: i32,
+    flag: i32,
+    remark: Option<Cow<'static, str>>,
+}
+
+/// Reads a header; `body` is what follows it.
+pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
+    let mut head =
+        Head { code: 0, language: Language::UNKNOWN, version: 0, opaque: 0, flag: 0, remark: None };
     let mut pairs = FieldSpans::new();
     let mut reader = Reader { bytes: &mut header, position: 0, reason: "" };
-    if reader.header(&mut command, &mut pairs).is_none() {
+    if reader.header(&mut head, &mut pairs).is_none() {
         let Reader { position, reason, .. } = reader;
         return Err(FrameError::Malformed { kind: "JSON", position, reason });
     }
@@ -374,43 +442,105 @@ pub(crate) fn read(mut header: BytesMut) -> Result<Command, FrameError> {
         let position = error.valid_up_to();
         FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" }
     })?;
-    command.fields = Fields::of_header(header, pairs);
-    Ok(command)
+    let Head { code, language, version, opaque, flag, remark } = head;
+    Ok(Command {
+        code,
+        language,
+        version,
+        opaque,
+        flag,
+        remark,
+        serialization: Serialization::Json,
+        fields: Fields::of_header(header, pairs),
+        body,
+    })
+}
+
+/// Short pieces of text, put together before they are copied to where they go.
+struct Line {
+    bytes: [u8; 128],
+    length: usize,
+}
+
+impl Line {
+    fn new() -> Self {
+        Line { bytes: [0; 128], length: 0 }
+    }
+
+    #[inline(always)]
+    fn put(&mut self, piece: &str) {
+        let free = self.bytes.get_mut(self.length..).and_then(|free| free.get_mut(..piece.len()));
+        debug_assert!(free.is_some(), "a longer line than there can be");
+        if let Some(free) = free {
+            free.copy_from_slice(piece.as_bytes());
+            self.length += piece.len();
+        }
+    }
+
+    #[inline(always)]
+    fn put_integer(&mut self, integer: i32) {
+        match u8::try_from(integer) {
+            Ok(digit @ 0..10) => {
+                self.put(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::from(digit)])
+            }
+            _ => self.put(itoa::Buffer::new().format(integer)),
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        out.put_slice(&self.bytes[..self.length]);
+        self.length = 0;
+    }
 }
 
 /// Appends the header with its members in alphabetical order, as Apache's clients do.
 pub(crate) fn write(command: &Command, out: &mut BytesMut) {
-    let mut digits = itoa::Buffer::new();
-    out.put_slice(b"{\"code\":");
-    out.put_slice(digits.format(command.code).as_bytes());
+    let mut line = Line::new();
+    line.put("{\"code\":");
+    line.put_integer(command.code);
     if !command.fields.is_empty() {
-        out.put_slice(b",\"extFields\":{");
-        for (index, (key, value)) in command.fields.iter().enumerate() {
-            if index > 0 {
-                out.put_u8(b',');
-            }
-            write_string(key, out);
-            out.put_u8(b':');
-            write_string(value, out);
+        line.put(",\"extFields\":{");
+        line.end(out);
+        match command.fields.as_json() {
+            Some(fields) => out.put_slice(fields.as_bytes()),
+            None => write_fields(&command.fields, out),
         }
-        out.put_u8(b'}');
+        line.put("}");
     }
-    out.put_slice(b",\"flag\":");
-    out.put_slice(digits.format(command.flag).as_bytes());
+    line.put(",\"flag\":");
+    line.put_integer(command.flag);
     if let Some(language) = command.language.name() {
-        out.put_slice(b",\"language\":\"");
-        out.put_slice(language.as_bytes());
-        out.put_u8(b'"');
+        line.put(",\"language\":\"");
+        line.put(language);
+        line.put("\"");
     }
-    out.put_slice(b",\"opaque\":");
-    out.put_slice(digits.format(command.opaque).as_bytes());
+    line.put(",\"opaque\":");
+    line.put_integer(command.opaque);
     if let Some(remark) = &command.remark {
-        out.put_slice(b",\"remark\":");
+        line.put(",\"remark\":");
+        line.end(out);
         write_string(remark, out);
     }
-    out.put_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
-    out.put_slice(digits.format(command.version).as_bytes());
-    out.put_u8(b'}');
+    line.put(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+    line.put_integer(command.version);
+    line.put("}");
+    line.end(out);
+}
+
+fn write_fields(fields: &Fields, out: &mut BytesMut) {
+    for (index, (key, value)) in fields.iter().enumerate() {
+        if index > 0 {
+            out.put_u8(b',');
+        }
+        write_string(key, out);
+        out.put_u8(b':');
+        write_string(value, out);
+    }
+}
+
+/// Whether a text can stand in JSON as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    escape_at(text.as_bytes()) == text.len()
 }
 
 /// What stands after the backslash for a byte that cannot stand for itself; 0 for those that can.
@@ -432,41 +562,28 @@ const ESCAPES: [u8; 256] = {
     escapes
 };
 
-/// The first byte that cannot stand for itself.
-fn escape_at(bytes: &[u8]) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let clean = words.iter().take_while(|eight| {
-        let word = u64::from_le_bytes(**eight);
-        let below_space = word.wrapping_sub(all(0x20)) & !word & all(0x80);
-        let odd = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\')) | zeros(word ^ all(0x7F));
-        below_space | odd == 0
-    });
-    let clean = clean.count() * 8;
-    match rest.is_empty() && clean == bytes.len() {
-        true => None,
-        false => {
-            let odd = bytes[clean..].iter().position(|byte| ESCAPES[usize::from(*byte)] != 0);
-            odd.map(|at| clean + at)
-        }
-    }
+/// The first byte that cannot stand for itself, or the end.
+fn escape_at(bytes: &[u8]) -> usize {
+    first_up_to(bytes, 0x1F, *b"\"\\\x7F")
 }
 
 fn write_string(text: &str, out: &mut BytesMut) {
     let mut rest = text.as_bytes();
     out.reserve(rest.len() + 2);
     out.put_u8(b'"');
-    while let Some(at) = escape_at(rest) {
-        let (byte, escape) = (rest[at], ESCAPES[usize::from(rest[at])]);
-        out.put_slice(&rest[..at]);
+    loop {
+        let (plain, odd) = rest.split_at(escape_at(rest));
+        out.put_slice(plain);
+        let Some((byte, behind)) = odd.split_first() else { break };
+        let escape = ESCAPES[usize::from(*byte)];
         out.put_slice(&[b'\\', escape]);
         if escape == b'u' {
             const HEX: &[u8; 16] = b"0123456789ABCDEF";
             let (high, low) = (byte >> 4, byte & 15);
             out.put_slice(&[b'0', b'0', HEX[usize::from(high)], HEX[usize::from(low)]]);
         }
-        rest = &rest[at + 1..];
+        rest = behind;
     }
-    out.put_slice(rest);
     out.put_u8(b'"');
 }
 
@@ -475,7 +592,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Command, FrameError> {
-        read(BytesMut::from(text))
+        read(BytesMut::from(text), Bytes::new())
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod body;
 pub mod code;
 pub mod command;
 pub mod compression;
+mod decimal;
 pub mod fastjson;
 pub mod fields;
 pub mod header;
@@ -23,6 +24,7 @@ pub mod message_id;
 mod pairs;
 pub mod properties;
 pub mod record;
+mod scan;
 pub mod tags;
 
 pub use command::{Command, FrameError, Serialization};

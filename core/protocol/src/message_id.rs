@@ -5,25 +5,39 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const HEX: &[u8; 16] = b"0123456789ABCDEF";
-
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        out.push(char::from(HEX[usize::from(byte >> 4)]));
-        out.push(char::from(HEX[usize::from(byte & 15)]));
+/// Both digits of each byte.
+const HEX: [[u8; 2]; 256] = {
+    let digits = b"0123456789ABCDEF";
+    let mut hex = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        hex[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
     }
+    hex
+};
+
+fn push_hex<const N: usize>(out: &mut String, bytes: &[u8; N]) {
+    let digits: [[u8; 2]; N] = bytes.map(|byte| HEX[usize::from(byte)]);
+    // Digits are text.
+    out.push_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default());
 }
 
 /// The offset message id: which broker holds the message, and at which physical offset.
 pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
     let mut id = String::with_capacity(56);
-    match broker.ip() {
-        IpAddr::V4(ip) => push_hex(&mut id, &ip.octets()),
-        IpAddr::V6(ip) => push_hex(&mut id, &ip.octets()),
-    }
-    push_hex(&mut id, &u32::from(broker.port()).to_be_bytes());
-    push_hex(&mut id, &physical_offset.to_be_bytes());
+    push_offset_id(&mut id, broker, physical_offset);
     id
+}
+
+/// Appends an [`offset_id`].
+pub fn push_offset_id(out: &mut String, broker: SocketAddr, physical_offset: i64) {
+    match broker.ip() {
+        IpAddr::V4(ip) => push_hex(out, &ip.octets()),
+        IpAddr::V6(ip) => push_hex(out, &ip.octets()),
+    }
+    push_hex(out, &u32::from(broker.port()).to_be_bytes());
+    push_hex(out, &physical_offset.to_be_bytes());
 }
 
 /// What an offset message id says; `None` when the text is none.

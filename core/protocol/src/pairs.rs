@@ -1,4 +1,5 @@
-//! An ordered list of text pairs in one buffer: what ext fields and message properties are made of.
+//! An ordered list of text pairs in one buffer: what message properties are made of, and what a pair is
+//! of ext fields.
 //!
 //! What was received stays where it arrived; what is being built is appended to a buffer. Either way a
 //! pair is two spans, so that neither reading nor adding one allocates.
@@ -26,6 +27,29 @@ impl Span {
 
     pub(crate) fn range(self) -> Range<usize> {
         self.start as usize..self.end as usize
+    }
+
+    /// The same piece of a text that was put behind `start` bytes of another.
+    pub(crate) fn moved(self, start: usize) -> Self {
+        Span { start: self.start + start as u32, end: self.end + start as u32 }
+    }
+
+    /// Appends `piece` to `text`.
+    pub(crate) fn appended(text: &mut String, piece: &str) -> Self {
+        let start = text.len();
+        text.push_str(piece);
+        Span::new(start..text.len())
+    }
+
+    /// What lies there in `text`.
+    pub(crate) fn of(self, text: &str) -> &str {
+        // Spans begin and end at characters; an empty text is the answer to a broken promise.
+        text.get(self.range()).unwrap_or_default()
+    }
+
+    /// As [`of`](Self::of), where the bytes will do.
+    pub(crate) fn of_bytes(self, text: &[u8]) -> &[u8] {
+        text.get(self.range()).unwrap_or_default()
     }
 }
 
@@ -106,13 +130,6 @@ impl<const N: usize> TextPairs<N> {
         self.spans.push((key, value));
     }
 
-    /// Adds a pair whose value is whatever `value` displays.
-    pub(crate) fn push_display(&mut self, key: &str, value: impl fmt::Display) {
-        let key = self.append(key);
-        let value = self.append_display(value);
-        self.spans.push((key, value));
-    }
-
     /// Where the first pair of this name is.
     pub(crate) fn position(&self, key: &str) -> Option<usize> {
         self.spans.iter().position(|(name, _)| self.text_at(*name) == key)
@@ -132,34 +149,16 @@ impl<const N: usize> TextPairs<N> {
         self.text_at(value)
     }
 
-    /// Takes every pair of this name out.
-    pub(crate) fn remove_all(&mut self, key: &str) {
-        let text = self.text.as_str();
-        self.spans.retain(|(name, _)| text.get(name.range()) != Some(key));
-    }
-
     fn append(&mut self, text: &str) -> Span {
         let all = self.text.growing();
         if all.capacity() == 0 {
             all.reserve(USUAL_LENGTH);
         }
-        let start = all.len();
-        all.push_str(text);
-        Span::new(start..all.len())
-    }
-
-    fn append_display(&mut self, value: impl fmt::Display) -> Span {
-        use fmt::Write as _;
-        let text = self.text.growing();
-        let start = text.len();
-        // Writing into a growing buffer cannot fail.
-        let _ = write!(text, "{value}");
-        Span::new(start..text.len())
+        Span::appended(all, text)
     }
 
     fn text_at(&self, span: Span) -> &str {
-        // Spans begin and end at characters; an empty text is the answer to a broken promise.
-        self.text.as_str().get(span.range()).unwrap_or_default()
+        span.of(self.text.as_str())
     }
 }
 

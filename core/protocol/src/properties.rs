@@ -2,6 +2,7 @@
 //! (protocol §5.4, store §2.3).
 
 use crate::pairs::{Span, Spans, TextPairs};
+use crate::scan::first_of;
 use bytestring::ByteString;
 use std::fmt;
 use std::ops::Range;
@@ -98,14 +99,14 @@ fn spans(text: &str) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
     std::iter::from_fn(move || {
         while next < bytes.len() {
             let start = next;
-            let length = memchr::memchr(PAIR_END as u8, &bytes[start..]);
-            let end = length.map_or(bytes.len(), |length| start + length);
+            let middle = first_of(bytes, start, [NAME_END as u8, PAIR_END as u8]);
+            if bytes.get(middle) != Some(&(NAME_END as u8)) {
+                next = middle + 1;
+                continue;
+            }
+            let end = first_of(bytes, middle + 1, [PAIR_END as u8]);
             next = end + 1;
-            let middle = memchr::memchr(NAME_END as u8, &bytes[start..end]);
-            if let Some(middle) = middle.map(|length| start + length)
-                && start < middle
-                && middle + 1 < end
-            {
+            if start < middle && middle + 1 < end {
                 return Some((start..middle, middle + 1..end));
             }
         }

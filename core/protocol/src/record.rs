@@ -292,58 +292,91 @@ pub struct NewRecord<'a> {
     pub properties: &'a str,
 }
 
-/// Appends a record without its place; see [`place`].
-pub fn encode(out: &mut Vec<u8>, record: &NewRecord<'_>) {
-    let v2 = record.topic.len() > 127;
-    let mut sys_flag = record.sys_flag & !(message::BORN_HOST_V6 | message::STORE_HOST_V6);
-    for (host, bit) in
-        [(record.born_host, message::BORN_HOST_V6), (record.store_host, message::STORE_HOST_V6)]
-    {
-        if host.is_ipv6() {
-            sys_flag |= bit;
+/// The longest that comes before a body: both addresses are IPv6.
+const LONGEST_HEAD: usize = BORN_HOST + 20 + 8 + 20 + 12 + 4;
+
+/// Lays out integers one after the other.
+struct Head {
+    bytes: [u8; LONGEST_HEAD],
+    length: usize,
+}
+
+impl Head {
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(place) = self.bytes[self.length..].first_chunk_mut() {
+            *place = bytes;
+            self.length += N;
         }
     }
-    let start = out.len();
-    let length = fixed_length(sys_flag)
-        + 4
-        + record.body.len()
-        + 1
-        + usize::from(v2)
-        + record.topic.len()
-        + 2
-        + record.properties.len();
+
+    fn put_host(&mut self, host: SocketAddr) {
+        match host.ip() {
+            IpAddr::V4(ip) => self.put(ip.octets()),
+            IpAddr::V6(ip) => self.put(ip.octets()),
+        }
+        self.put(u32::from(host.port()).to_be_bytes());
+    }
+}
+
+impl NewRecord<'_> {
+    /// The flags as they are stored: they tell which addresses are IPv6.
+    fn stored_sys_flag(&self) -> i32 {
+        let set = |host: SocketAddr, bit| if host.is_ipv6() { bit } else { 0 };
+        self.sys_flag & !(message::BORN_HOST_V6 | message::STORE_HOST_V6)
+            | set(self.born_host, message::BORN_HOST_V6)
+            | set(self.store_host, message::STORE_HOST_V6)
+    }
+
+    /// How many bytes it takes, with properties of that length.
+    fn length(&self, properties: usize) -> usize {
+        fixed_length(self.stored_sys_flag())
+            + 4
+            + self.body.len()
+            + if self.topic.len() > 127 { 2 } else { 1 }
+            + self.topic.len()
+            + 2
+            + properties
+    }
+}
+
+/// Appends a record without its place; see [`place`].
+pub fn encode(out: &mut Vec<u8>, record: &NewRecord<'_>) {
+    encode_with(out, record, "");
+}
+
+/// As [`encode`], with more properties behind those of the record: whoever adds some need not copy the
+/// others.
+pub fn encode_with(out: &mut Vec<u8>, record: &NewRecord<'_>, added: &str) {
+    let v2 = record.topic.len() > 127;
+    let properties = record.properties.len() + added.len();
+    let (start, length) = (out.len(), record.length(properties));
+    let mut head = Head { bytes: [0; LONGEST_HEAD], length: 0 };
+    head.put((length as u32).to_be_bytes());
+    head.put((if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
+    head.put(checksum(record.body).to_be_bytes());
+    head.put(record.queue_id.to_be_bytes());
+    head.put(record.flag.to_be_bytes());
+    head.put([0; 16]);
+    head.put(record.stored_sys_flag().to_be_bytes());
+    head.put(record.born_timestamp.to_be_bytes());
+    head.put_host(record.born_host);
+    head.put([0; 8]);
+    head.put_host(record.store_host);
+    head.put(record.reconsume_times.to_be_bytes());
+    head.put(record.prepared_transaction_offset.to_be_bytes());
+    head.put((record.body.len() as u32).to_be_bytes());
     out.reserve(length);
-    out.extend_from_slice(&(length as u32).to_be_bytes());
-    out.extend_from_slice(&(if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
-    out.extend_from_slice(&checksum(record.body).to_be_bytes());
-    out.extend_from_slice(&record.queue_id.to_be_bytes());
-    out.extend_from_slice(&record.flag.to_be_bytes());
-    out.extend_from_slice(&[0; 16]);
-    out.extend_from_slice(&sys_flag.to_be_bytes());
-    out.extend_from_slice(&record.born_timestamp.to_be_bytes());
-    push_host(out, record.born_host);
-    out.extend_from_slice(&[0; 8]);
-    push_host(out, record.store_host);
-    out.extend_from_slice(&record.reconsume_times.to_be_bytes());
-    out.extend_from_slice(&record.prepared_transaction_offset.to_be_bytes());
-    out.extend_from_slice(&(record.body.len() as u32).to_be_bytes());
+    out.extend_from_slice(&head.bytes[..head.length]);
     out.extend_from_slice(record.body);
     match v2 {
         true => out.extend_from_slice(&(record.topic.len() as u16).to_be_bytes()),
         false => out.push(record.topic.len() as u8),
     }
     out.extend_from_slice(record.topic.as_bytes());
-    out.extend_from_slice(&(record.properties.len() as u16).to_be_bytes());
+    out.extend_from_slice(&(properties as u16).to_be_bytes());
     out.extend_from_slice(record.properties.as_bytes());
+    out.extend_from_slice(added.as_bytes());
     debug_assert_eq!(out.len() - start, length);
-}
-
-fn push_host(out: &mut Vec<u8>, host: SocketAddr) {
-    match host.ip() {
-        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
-    }
-    out.extend_from_slice(&u32::from(host.port()).to_be_bytes());
 }
 
 /// Fills in where and when a record laid out by [`encode`] is stored.
