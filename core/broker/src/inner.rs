@@ -9,6 +9,7 @@ use crate::groups::GroupTable;
 use crate::locks::QueueLocks;
 use crate::log::Log;
 use crate::long_polling::LongPolling;
+use crate::marks::Marks;
 use crate::offsets::ConsumerOffsets;
 use crate::stats::Stats;
 use crate::topics::TopicTable;
@@ -29,6 +30,8 @@ use tokio::sync::watch;
 pub(crate) struct Inner {
     /// The settings as of now.
     pub(crate) config: ArcSwap<BrokerConfig>,
+    /// What follows from the settings for every message.
+    pub(crate) marks: ArcSwap<Marks>,
     /// Tells states of the settings apart; locked over a change of them and of their file.
     pub(crate) config_version: Mutex<DataVersion>,
     pub(crate) store: Arc<Store>,
@@ -83,6 +86,7 @@ impl Inner {
             offsets: ConsumerOffsets::load(&tables, config.consumer_offset_update_version_step)?,
             delay: DelayProgress::load(&tables, &store, config.delay_offset_update_version_step)?,
             stats: Stats::new(&config.broker_cluster_name, now_ms()),
+            marks: ArcSwap::from_pointee(Marks::new(&config)),
             config: ArcSwap::from_pointee(config),
             config_version: Mutex::default(),
             store,

@@ -16,6 +16,7 @@ mod inner;
 pub mod locks;
 mod log;
 mod long_polling;
+mod marks;
 pub mod offsets;
 mod pull;
 mod query;

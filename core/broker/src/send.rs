@@ -3,7 +3,9 @@
 use crate::answer::{Failure, respond};
 use crate::append::{announce, append, too_large};
 use crate::clock::now_ms;
+use crate::config::BrokerConfig;
 use crate::inner::Inner;
+use crate::marks::Marks;
 use ferromq_model::{flags, names, perm};
 use ferromq_net::{Connection, Reply, Responder};
 use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
@@ -31,7 +33,7 @@ pub(crate) fn handle(
     request: &Command,
 ) -> Reply {
     match send(broker, connection, request) {
-        Ok(Sent::Stored(response)) => finished(broker, response).into(),
+        Ok(Sent::Stored(response)) => response.into(),
         Ok(Sent::Waits) => Reply::Later,
         Ok(Sent::NeedsTopic) => {
             create_aside(broker, connection, request.clone());
@@ -41,14 +43,10 @@ pub(crate) fn handle(
     }
 }
 
-/// The answer to a send that was not stored.
+/// The answer to a send that was not stored. Clients dereference the broker's marks even of a failure.
 pub(crate) fn refused(broker: &Inner, request: &Command, failure: Failure) -> Command {
-    finished(broker, respond(request, Err(failure)))
-}
-
-fn finished(broker: &Inner, mut response: Command) -> Command {
-    let config = broker.config.load();
-    add_region(&mut response, &config.region_id, config.trace_on);
+    let mut response = respond(request, Err(failure));
+    response.fields.extend(&broker.marks.load().answer);
     response
 }
 
@@ -68,12 +66,6 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
     });
 }
 
-/// Clients dereference these fields even of a failure.
-fn add_region(response: &mut Command, region: &str, trace_on: bool) {
-    response.fields.push(key::MSG_REGION, region);
-    response.fields.push(key::TRACE_ON, if trace_on { "true" } else { "false" });
-}
-
 // Nearly every send is answered at once, and a box for each would cost an allocation a message.
 #[allow(clippy::large_enum_variant)]
 enum Sent {
@@ -90,16 +82,18 @@ fn send(
     request: &Command,
 ) -> Result<Sent, Failure> {
     let header = header_of(request)?;
-    let Some(topic) = accept(broker, &header, connection.peer())? else {
+    let (config, marks) = (broker.config.load(), broker.marks.load());
+    let Some(topic) = accept(broker, &config, &header, connection.peer())? else {
         return Ok(Sent::NeedsTopic);
     };
     let dead_letters = match header.batch {
         Some(true) => None,
         _ => dead_letters(broker, &header)?,
     };
-    let message = Message::new(broker, &header, &topic, dead_letters)?;
+    let message = Message::new(broker, &config, &marks, &header, &topic, dead_letters)?;
+    let sending = Sending { broker, connection, request, marks: &marks, message: &message };
     if header.batch == Some(true) {
-        return store_batch(broker, connection, request, &header, &message);
+        return store_batch(sending, &header);
     }
     if request.body.len() > broker.store.config().max_message_size as usize {
         return Err(too_large(broker));
@@ -109,14 +103,8 @@ fn send(
         reconsume_times: header.reconsume_times.unwrap_or(0),
         ..base_record(broker, &header, connection, &message)
     };
-    let records = NewRecords::one(&record, message.tags);
-    let reply = SendReply {
-        opaque: request.response(response::SUCCESS),
-        queue_id: message.queue_id,
-        unique_key: Some(message.unique_key.clone()),
-        lengths: Vec::new(),
-    };
-    store(broker, connection, request, &message, records, reply)
+    let records = NewRecords::one_with(&record, message.added, message.tags);
+    sending.store(records, Some(&message.unique_key), &[])
 }
 
 fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
@@ -129,10 +117,10 @@ fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
 /// Checks a send and finds its topic; `None` when that has to be created, or to be saved, first.
 fn accept(
     broker: &Inner,
+    config: &BrokerConfig,
     header: &SendMessageRequest<'_>,
     peer: SocketAddr,
 ) -> Result<Option<Arc<TopicConfig>>, Failure> {
-    let config = broker.config.load();
     let start = config.start_accept_send_request_time_stamp;
     if start > 0 && now_ms() < start {
         return Err(Failure::system(format!("broker unable to service, until {start}")));
@@ -208,7 +196,9 @@ fn random_queue(topic: &TopicConfig) -> i32 {
 struct Message<'a> {
     topic: Cow<'a, str>,
     queue_id: i32,
-    properties: String,
+    properties: Cow<'a, str>,
+    /// What the broker adds to the properties.
+    added: &'a str,
     unique_key: Cow<'a, str>,
     tags: TagsCode,
     wait: bool,
@@ -217,11 +207,12 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     fn new(
         broker: &Inner,
+        config: &BrokerConfig,
+        marks: &'a Marks,
         header: &SendMessageRequest<'a>,
         topic: &'a TopicConfig,
         dead_letters: Option<String>,
     ) -> Result<Self, Failure> {
-        let config = broker.config.load();
         let given = header.properties.unwrap_or_default();
         let mut found = Found::in_text(given);
         let retried = header.reconsume_times.unwrap_or(0) > 0 && found.delay > 0;
@@ -257,9 +248,26 @@ impl<'a> Message<'a> {
             queue_id,
             tags: TagsCode::Hash(tags::tags_code(found.tags)),
             wait: found.wait,
-            properties: String::with_capacity(given.len() + 128),
+            properties: Cow::Borrowed(given),
+            added: &marks.message,
             unique_key,
         };
+        let whole = given.is_empty() || given.ends_with(properties::PAIR_END);
+        if found.reserved || found.unique_key.is_none() || found.delay > 0 || !whole {
+            message.add_marks(config, given, &found);
+        }
+        if found.delay > 0 {
+            message.delay(broker, found.delay);
+        }
+        if message.properties.len() + message.added.len() > properties::MAX_LENGTH {
+            return Err(too_large(broker));
+        }
+        Ok(message)
+    }
+
+    /// Lays out the properties anew, where the usual ones cannot just follow those that were given.
+    fn add_marks(&mut self, config: &BrokerConfig, given: &str, found: &Found<'_>) {
+        let mut text = String::with_capacity(given.len() + 128);
         if found.reserved {
             // Written by an earlier broker, or not for clients to write: replaced, not repeated.
             let mut own = Properties::parse(given);
@@ -269,32 +277,22 @@ impl<'a> Message<'a> {
             if found.delay <= 0 {
                 own.remove(key::DELAY);
             }
-            message.properties = own.encode();
+            text.push_str(&own.encode());
         } else {
-            message.properties.push_str(given);
+            text.push_str(given);
         }
-        let mut add = |name, value: &str| properties::append(&mut message.properties, name, value);
-        add(key::MSG_REGION, &config.region_id);
-        add(key::TRACE_ON, if config.trace_on { "true" } else { "false" });
-        if found.unique_key.is_none() {
-            add(key::UNIQUE_KEY, &message.unique_key);
-        }
-        add(key::CLUSTER, &config.broker_cluster_name);
-        if found.delay > 0 {
-            message.delay(broker, found.delay);
-        }
-        if message.properties.len() > properties::MAX_LENGTH {
-            return Err(too_large(broker));
-        }
-        Ok(message)
+        let unique_key = found.unique_key.is_none().then_some(&*self.unique_key);
+        Marks::push(config, unique_key, &mut text);
+        (self.properties, self.added) = (Cow::Owned(text), "");
     }
 
     /// Sends the message through the schedule topic.
     fn delay(&mut self, broker: &Inner, level: i32) {
         let levels = broker.store.config().delay_levels().len() as i32;
         let level = level.min(levels);
-        properties::append(&mut self.properties, key::REAL_TOPIC, &self.topic);
-        properties::append(&mut self.properties, key::REAL_QUEUE_ID, &self.queue_id.to_string());
+        let properties = self.properties.to_mut();
+        properties::append(properties, key::REAL_TOPIC, &self.topic);
+        properties::append(properties, key::REAL_QUEUE_ID, &self.queue_id.to_string());
         self.topic = Cow::Borrowed(names::SCHEDULE_TOPIC);
         self.queue_id = level - 1;
         self.tags = TagsCode::DeliverAfter(broker.store.delay_ms(level));
@@ -389,13 +387,8 @@ fn batch_to_retry_topic(topic: &str) -> Failure {
     Failure::new(response::MESSAGE_ILLEGAL, remark)
 }
 
-fn store_batch(
-    broker: &Arc<Inner>,
-    connection: &Arc<Connection>,
-    request: &Command,
-    header: &SendMessageRequest<'_>,
-    message: &Message<'_>,
-) -> Result<Sent, Failure> {
+fn store_batch(sending: Sending<'_>, header: &SendMessageRequest<'_>) -> Result<Sent, Failure> {
+    let Sending { broker, connection, request, message, .. } = sending;
     let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
     let topic = header.topic;
     if topic.len() > names::MAX_TOPIC_LENGTH {
@@ -410,7 +403,8 @@ fn store_batch(
     if request.body.len() > broker.store.config().max_message_size as usize {
         return Err(too_large(broker));
     }
-    let mut records = NewRecords::new();
+    // A record takes more than an entry, but for long bodies not much.
+    let mut records = NewRecords::with_capacity(request.body.len() * 3 / 2);
     let mut lengths = Vec::new();
     for entry in batch::entries(&request.body) {
         let entry = entry.map_err(|error| illegal(error.to_string()))?;
@@ -431,77 +425,77 @@ fn store_batch(
     if records.is_empty() {
         return Err(illegal("the batch holds no message".to_string()));
     }
-    let reply = SendReply {
-        opaque: request.response(response::SUCCESS),
-        queue_id: message.queue_id,
-        unique_key: None,
-        lengths,
-    };
-    store(broker, connection, request, message, records, reply)
+    sending.store(records, None, &lengths)
 }
 
-/// What the answer to a send is made from once its place is known.
-struct SendReply<'a> {
-    opaque: Command,
-    queue_id: i32,
-    unique_key: Option<Cow<'a, str>>,
-    /// The records' lengths, for a batch.
-    lengths: Vec<usize>,
+/// A send whose records are laid out.
+#[derive(Clone, Copy)]
+struct Sending<'a> {
+    broker: &'a Arc<Inner>,
+    connection: &'a Arc<Connection>,
+    request: &'a Command,
+    marks: &'a Marks,
+    message: &'a Message<'a>,
 }
 
-impl SendReply<'_> {
-    fn finish(self, host: SocketAddr, appended: &Appended) -> Command {
-        let mut offset = appended.physical_offset;
-        let mut ids = message_id::offset_id(host, offset);
-        let others = self.lengths.len().saturating_sub(1);
-        for length in self.lengths.iter().take(others) {
-            offset += *length as i64;
-            ids.push(',');
-            ids.push_str(&message_id::offset_id(host, offset));
+impl Sending<'_> {
+    /// Stores the records; `lengths` are those of a batch's.
+    fn store(
+        self,
+        records: NewRecords,
+        unique_key: Option<&str>,
+        lengths: &[usize],
+    ) -> Result<Sent, Failure> {
+        let Sending { broker, connection, request, message, .. } = self;
+        let (topic, queue_id) = (&*message.topic, message.queue_id);
+        let waits = broker.store.sync_flush() && message.wait;
+        if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
+            let remark = "[OVERLOAD]system busy, start flow control for a while";
+            return Err(Failure::new(response::SYSTEM_BUSY, remark));
         }
+        let stored = append(broker, topic, queue_id, records)?;
+        if !waits {
+            announce(broker, topic, queue_id, &stored, None);
+            return Ok(Sent::Stored(self.answer(&stored.appended, unique_key, lengths)));
+        }
+        let mut response = self.answer(&stored.appended, unique_key, lengths);
+        broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
+        let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
+        let flushed = move |outcome| {
+            waiting.waiting_for_disk.fetch_sub(1, Ordering::Relaxed);
+            settle(&mut response, outcome);
+            responder.send(response);
+        };
+        announce(broker, topic, queue_id, &stored, Some(Box::new(flushed)));
+        Ok(Sent::Waits)
+    }
+
+    fn answer(self, stored: &Appended, unique_key: Option<&str>, lengths: &[usize]) -> Command {
         let header = SendMessageResponse {
-            msg_id: &ids,
-            queue_id: self.queue_id,
-            queue_offset: appended.queue_offset,
-            transaction_id: self.unique_key.as_deref(),
+            msg_id: &offset_ids(self.broker.store_host, stored.physical_offset, lengths),
+            queue_id: self.message.queue_id,
+            queue_offset: stored.queue_offset,
+            transaction_id: unique_key,
             batch_uniq_id: None,
             recall_handle: None,
         };
-        self.opaque.with_header(&header)
+        let mut response = self.request.success(&header);
+        response.fields.extend(&self.marks.answer);
+        response
     }
 }
 
-fn store(
-    broker: &Arc<Inner>,
-    connection: &Arc<Connection>,
-    request: &Command,
-    message: &Message<'_>,
-    records: NewRecords,
-    reply: SendReply<'_>,
-) -> Result<Sent, Failure> {
-    let (topic, queue_id) = (&*message.topic, message.queue_id);
-    let waits = broker.store.sync_flush() && message.wait;
-    if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
-        let remark = "[OVERLOAD]system busy, start flow control for a while";
-        return Err(Failure::new(response::SYSTEM_BUSY, remark));
+/// The offset ids of messages that were stored one after the other from `offset` on, joined by commas.
+fn offset_ids(host: SocketAddr, mut offset: i64, lengths: &[usize]) -> String {
+    let others = lengths.len().saturating_sub(1);
+    let mut ids = String::with_capacity(57 * (others + 1));
+    message_id::push_offset_id(&mut ids, host, offset);
+    for length in &lengths[..others] {
+        offset += *length as i64;
+        ids.push(',');
+        message_id::push_offset_id(&mut ids, host, offset);
     }
-    let stored = append(broker, topic, queue_id, records)?;
-    let mut response = reply.finish(broker.store_host, &stored.appended);
-    if !waits {
-        announce(broker, topic, queue_id, &stored, None);
-        return Ok(Sent::Stored(response));
-    }
-    let config = broker.config.load();
-    add_region(&mut response, &config.region_id, config.trace_on);
-    broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
-    let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
-    let flushed = move |outcome| {
-        waiting.waiting_for_disk.fetch_sub(1, Ordering::Relaxed);
-        settle(&mut response, outcome);
-        responder.send(response);
-    };
-    announce(broker, topic, queue_id, &stored, Some(Box::new(flushed)));
-    Ok(Sent::Waits)
+    ids
 }
 
 /// What a send that waited for the disk is answered. A failed sync means that the message may be

@@ -9,6 +9,7 @@ pub use windows::Counter;
 
 use ferromq_model::names;
 use ferromq_protocol::body::BrokerStatsData;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -138,7 +139,7 @@ pub struct DayTotals {
     pub now: i64,
 }
 
-type Keyed<T> = RwLock<HashMap<String, T>>;
+type Keyed<T> = RwLock<HashMap<String, T, RandomState>>;
 
 /// Everything that is counted.
 pub struct Stats {
@@ -198,12 +199,22 @@ impl Stats {
         self.groups.read().get(topic)?.get(group).cloned()
     }
 
+    fn count_for(&self, topic: &str, count: impl FnOnce(&TopicStats)) {
+        let topics = self.topics.read();
+        if let Some(stats) = topics.get(topic) {
+            return count(stats);
+        }
+        drop(topics);
+        count(&self.topic(topic));
+    }
+
     /// Counts messages stored in a topic.
     pub fn put(&self, topic: &str, messages: i64, bytes: i64, now: i64) {
         self.roll_mornings(now);
-        let stats = self.topic(topic);
-        stats.put_nums.add(messages, now);
-        stats.put_size.add(bytes, now);
+        self.count_for(topic, |stats| {
+            stats.put_nums.add(messages, now);
+            stats.put_size.add(bytes, now);
+        });
         self.broker.put.add(messages, now);
         self.broker.put_rate.add(messages, now);
         self.broker.put_size.fetch_add(bytes, Ordering::Relaxed);

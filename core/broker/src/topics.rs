@@ -15,6 +15,7 @@ use crate::topics::saving::Saving;
 use ferromq_model::{names, perm};
 use ferromq_protocol::body::{DataVersion, TopicConfig, TopicConfigTable};
 use ferromq_store::StoreError;
+use foldhash::fast::RandomState;
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -73,7 +74,7 @@ struct Pending {
 }
 
 struct Topics {
-    by_name: HashMap<String, Arc<TopicConfig>>,
+    by_name: HashMap<String, Arc<TopicConfig>, RandomState>,
     version: DataVersion,
     /// What is on no disk yet.
     unwritten: Vec<Versioned>,

@@ -327,15 +327,16 @@ impl NewRecord<'_> {
             | set(self.store_host, message::STORE_HOST_V6)
     }
 
-    /// How many bytes it takes, with properties of that length.
-    fn length(&self, properties: usize) -> usize {
+    /// How many bytes it takes with more properties behind its own.
+    pub fn length_with(&self, added: &str) -> usize {
         fixed_length(self.stored_sys_flag())
             + 4
             + self.body.len()
             + if self.topic.len() > 127 { 2 } else { 1 }
             + self.topic.len()
             + 2
-            + properties
+            + self.properties.len()
+            + added.len()
     }
 }
 
@@ -349,7 +350,7 @@ pub fn encode(out: &mut Vec<u8>, record: &NewRecord<'_>) {
 pub fn encode_with(out: &mut Vec<u8>, record: &NewRecord<'_>, added: &str) {
     let v2 = record.topic.len() > 127;
     let properties = record.properties.len() + added.len();
-    let (start, length) = (out.len(), record.length(properties));
+    let (start, length) = (out.len(), record.length_with(added));
     let mut head = Head { bytes: [0; LONGEST_HEAD], length: 0 };
     head.put((length as u32).to_be_bytes());
     head.put((if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());

@@ -76,17 +76,31 @@ impl NewRecords {
         NewRecords::default()
     }
 
+    /// No records yet, with room for so many bytes.
+    pub fn with_capacity(length: usize) -> Self {
+        NewRecords { bytes: Vec::with_capacity(length), parts: SmallVec::new() }
+    }
+
     /// One record.
     pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
-        let mut records = NewRecords::new();
-        records.push(record, tags);
+        NewRecords::one_with(record, "", tags)
+    }
+
+    /// One record with more properties behind its own.
+    pub fn one_with(record: &record::NewRecord<'_>, added: &str, tags: TagsCode) -> Self {
+        let mut records = NewRecords::with_capacity(record.length_with(added));
+        records.push_with(record, added, tags);
         records
     }
 
     /// Lays out another record behind those that are there.
     pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode) {
+        self.push_with(record, "", tags);
+    }
+
+    fn push_with(&mut self, record: &record::NewRecord<'_>, added: &str, tags: TagsCode) {
         let start = self.bytes.len();
-        record::encode(&mut self.bytes, record);
+        record::encode_with(&mut self.bytes, record, added);
         self.parts.push(Part { length: self.bytes.len() - start, tags });
     }
 
@@ -152,6 +166,8 @@ pub(crate) struct CommitLog {
     segments: ArcSwap<Vec<LogSegment>>,
     writer: Mutex<Writer>,
     end: AtomicI64,
+    /// Where the last segment ends.
+    room_until: AtomicI64,
     flushed: AtomicI64,
     synced: Mutex<Synced>,
     /// Where the last record begins; -1 while that is unknown.
@@ -197,6 +213,7 @@ impl CommitLog {
             segments: ArcSwap::from_pointee(segments),
             writer: Mutex::new(Writer::at(end, None)),
             end: AtomicI64::new(end),
+            room_until: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
             synced: Mutex::new(Synced { end, last: None }),
             last: AtomicI64::new(-1),
@@ -226,6 +243,8 @@ impl CommitLog {
             }
             kept.push(segment);
         }
+        let room_until = kept.last().map_or(end, |last| last.base + self.size);
+        self.room_until.store(room_until, Ordering::Release);
         let last = kept.last().filter(|last| end < last.base + self.size).cloned();
         *self.writer.get_mut() = Writer::at(end, last);
         self.segments.store(Arc::new(kept));
@@ -316,13 +335,8 @@ impl CommitLog {
 
     /// Whether an append of so many bytes would have to wait for the next segment. Never waits.
     pub(crate) fn would_wait(&self, length: usize) -> bool {
-        let end = self.end();
-        let last = self.segments.load().last().map(|last| last.base + self.size);
-        match last {
-            Some(last) if end + (length + BLANK) as i64 <= last => false,
-            Some(last) => !self.preparer.is_ready(last),
-            None => !self.preparer.is_ready(end - end % self.size),
-        }
+        let (end, room_until) = (self.end(), self.room_until.load(Ordering::Acquire));
+        end + (length + BLANK) as i64 > room_until && !self.preparer.is_ready(room_until)
     }
 
     /// Goes on in the next segment. The old one is closed only when the new one is there, so that
@@ -348,6 +362,7 @@ impl CommitLog {
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
         *writer = Writer::at(base, Some(segment));
+        self.room_until.store(base + self.size, Ordering::Release);
         self.end.store(base, Ordering::Release);
         Ok((base, file))
     }

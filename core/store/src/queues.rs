@@ -6,6 +6,7 @@ use crate::disk::{DirEntry, Disk, FileSystem};
 use crate::error::StoreError;
 use crate::open_files::OpenFiles;
 use crate::queue::{Queue, QueueFiles};
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,7 +21,7 @@ struct TopicQueues {
 
 pub(crate) struct Queues {
     files: Arc<QueueFiles>,
-    topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>>>,
+    topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>, RandomState>>,
     /// Queues with entries that are not in their files.
     listed: Mutex<Vec<Arc<Queue>>>,
     /// Queues whose files were written since the last sync.
@@ -65,11 +66,14 @@ impl Queues {
     /// The queue, whether or not it has messages. Costs no file until it is written.
     pub(crate) fn get(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         let index = usize::try_from(id).ok()?;
-        let known = self.topics.read().get(topic).cloned();
-        let topic = known.unwrap_or_else(|| self.add(topic));
-        if let Some(Some(queue)) = topic.queues.read().get(index) {
-            return Some(queue.clone());
+        {
+            let topics = self.topics.read();
+            let queues = topics.get(topic).map(|topic| topic.queues.read());
+            if let Some(Some(queue)) = queues.as_ref().and_then(|queues| queues.get(index)) {
+                return Some(queue.clone());
+            }
         }
+        let topic = self.add(topic);
         let mut queues = topic.queues.write();
         if queues.len() <= index {
             queues.resize(index + 1, None);

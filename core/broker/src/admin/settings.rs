@@ -4,6 +4,7 @@ use crate::answer::{Answer, Failure};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
+use crate::marks::Marks;
 use ferromq_model::config::{ConfigTable, SettingError};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
@@ -51,6 +52,7 @@ pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
     }
     tracing::info!(changes = ?known, "settings changed by an administrator");
     let permission_changed = after.broker_permission != before.broker_permission;
+    broker.marks.store(Arc::new(Marks::new(&after)));
     broker.config.store(Arc::new(after));
     version.advance(now_ms());
     if permission_changed {
