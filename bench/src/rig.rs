@@ -207,7 +207,8 @@ impl Rig {
 
     /// How much log fits: a run with less space than it wants is a smaller run.
     pub fn log_bytes(&self) -> Result<u64, Problem> {
-        Ok(self.scale.log_bytes.min(free(&self.scratch)? / 4))
+        // Queues and index go with the log, and something else may need the disk too.
+        Ok(self.scale.log_bytes.min(free(&self.scratch)?.saturating_sub(ROOM) / 2))
     }
 
     fn enough_room(&self) -> Result<(), Problem> {
