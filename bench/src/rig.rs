@@ -189,10 +189,10 @@ impl Rig {
         }
         let load = |kind| Load::new(kind, running).topic("Warm").duration(quarter);
         let sends = load("produce").warm_up(Duration::ZERO);
-        load::run(self, running, &sends)?;
-        load::run(self, running, &sends.clone().size(1024).with("batch", 8))?;
-        load::run(self, running, &load("consume"))?;
-        load::run(self, running, &load("e2e").warm_up(Duration::ZERO))?;
+        load::run_whatever_fails(self, running, &sends)?;
+        load::run_whatever_fails(self, running, &sends.clone().size(1024).with("batch", 8))?;
+        load::run_whatever_fails(self, running, &load("consume"))?;
+        load::run_whatever_fails(self, running, &load("e2e").warm_up(Duration::ZERO))?;
         running.rest()
     }
 
