@@ -3,7 +3,7 @@
 use crate::inner::Inner;
 use crate::pull::HeldPull;
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -17,45 +17,31 @@ const TICK: Duration = Duration::from_millis(100);
 struct Waiting {
     /// Boxed: a table has room for more than it holds.
     pulls: HashMap<u64, Box<HeldPull>>,
-    queues: HashMap<String, HashMap<i32, HashSet<u64>>>,
+    /// By topic: the queue and the pull.
+    queues: HashMap<Box<str>, BTreeSet<(i32, u64)>>,
     deadlines: BTreeSet<(Instant, u64)>,
-    connections: HashMap<u64, HashSet<u64>>,
+    /// The connection and the pull.
+    connections: BTreeSet<(u64, u64)>,
 }
 
 impl Waiting {
     fn put(&mut self, number: u64, pull: HeldPull) {
+        let of_queue = (pull.queue_id(), number);
         match self.queues.get_mut(pull.topic()) {
-            Some(queues) => queues.entry(pull.queue_id()).or_default().insert(number),
-            None => self
-                .queues
-                .entry(pull.topic().to_string())
-                .or_default()
-                .entry(pull.queue_id())
-                .or_default()
-                .insert(number),
-        };
+            Some(queues) => _ = queues.insert(of_queue),
+            None => _ = self.queues.insert(pull.topic().into(), BTreeSet::from([of_queue])),
+        }
         self.deadlines.insert((pull.deadline(), number));
-        self.connections.entry(pull.connection().id()).or_default().insert(number);
+        self.connections.insert((pull.connection().id(), number));
         self.pulls.insert(number, Box::new(pull));
     }
 
     fn take(&mut self, number: u64) -> Option<HeldPull> {
         let pull = self.pulls.remove(&number)?;
         self.deadlines.remove(&(pull.deadline(), number));
-        let connection = pull.connection().id();
-        if let Some(numbers) = self.connections.get_mut(&connection) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.connections.remove(&connection);
-            }
-        }
+        self.connections.remove(&(pull.connection().id(), number));
         if let Some(queues) = self.queues.get_mut(pull.topic()) {
-            if let Some(numbers) = queues.get_mut(&pull.queue_id()) {
-                numbers.remove(&number);
-                if numbers.is_empty() {
-                    queues.remove(&pull.queue_id());
-                }
-            }
+            queues.remove(&(pull.queue_id(), number));
             if queues.is_empty() {
                 self.queues.remove(pull.topic());
             }
@@ -65,11 +51,12 @@ impl Waiting {
 
     /// The pulls of a queue that wait for something before `next_offset`.
     fn waking(&self, topic: &str, queue_id: i32, next_offset: i64) -> Vec<u64> {
-        let queues = self.queues.get(topic);
-        let numbers = queues.and_then(|queues| queues.get(&queue_id));
+        let of_topic = self.queues.get(topic).into_iter();
+        let of_queue =
+            of_topic.flat_map(|queues| queues.range((queue_id, 0)..=(queue_id, u64::MAX)));
         let waits =
             |number: &u64| self.pulls.get(number).is_some_and(|pull| pull.offset() < next_offset);
-        numbers.into_iter().flatten().copied().filter(waits).collect()
+        of_queue.map(|(_, number)| *number).filter(waits).collect()
     }
 }
 
@@ -93,8 +80,8 @@ impl LongPolling {
     pub(crate) fn hold(&self, broker: &Arc<Inner>, mut pull: HeldPull) {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let place = (pull.place(), pull.offset(), pull.connection().clone());
-            let ((topic, queue_id), offset, connection) = place;
+            let queue = broker.store.queue(pull.topic(), pull.queue_id());
+            let (offset, connection) = (pull.offset(), pull.connection().clone());
             self.put(number, pull);
             // A connection that ended, or a message that arrived, between the read and now found
             // nobody to tell.
@@ -102,7 +89,8 @@ impl LongPolling {
                 self.take(|_| vec![number]);
                 return;
             }
-            if broker.log().max_offset(&topic, queue_id).unwrap_or(0) <= offset {
+            let end = queue.map_or(0, |queue| broker.store.max_offset(&queue).unwrap_or(0));
+            if end <= offset {
                 return;
             }
             // Whoever else has taken it by now sees to it.
@@ -151,8 +139,8 @@ impl LongPolling {
     /// The topic is gone: whoever waits for its messages need not.
     pub(crate) fn topic_deleted(&self, broker: &Arc<Inner>, topic: &str) {
         let of_topic = |waiting: &Waiting| {
-            let queues = waiting.queues.get(topic).into_iter().flat_map(HashMap::values);
-            queues.flatten().copied().collect()
+            let queues = waiting.queues.get(topic).into_iter().flatten();
+            queues.map(|(_, number)| *number).collect()
         };
         self.take(of_topic).into_iter().for_each(|pull| pull.finish(broker));
     }
@@ -163,8 +151,8 @@ impl LongPolling {
             return;
         }
         let of_connection = |waiting: &Waiting| {
-            let numbers = waiting.connections.get(&connection);
-            numbers.into_iter().flatten().copied().collect()
+            let numbers = waiting.connections.range((connection, 0)..=(connection, u64::MAX));
+            numbers.map(|(_, number)| *number).collect()
         };
         drop(self.take(of_connection));
     }

@@ -5,12 +5,12 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use crate::send::FAQ;
 use ferromq_model::{flags, perm};
-use ferromq_net::{Connection, Reply, Responder, Response};
+use ferromq_net::{Connection, Piece, Reply, Responder, Response};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{EXPRESSION_TAG, MessageModel, SubscriptionData};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::{PullMessageRequest, PullMessageResponse};
-use ferromq_store::{ReadLimits, ReadResult, ReadStatus, StoreError};
+use ferromq_store::{Chunk, ReadLimits, ReadResult, ReadStatus, StoreError};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -248,7 +248,8 @@ fn respond_with(
     if code == response::SUCCESS {
         broker.offsets.pulled(group, topic, queue_id, result.next_offset);
     }
-    Response { command, chunks: result.chunks }
+    let piece = |Chunk { bytes, file }| Piece { bytes, file };
+    Response { command, chunks: result.chunks.into_iter().map(piece).collect() }
 }
 
 /// The answer that makes a consumer go on elsewhere, as an administrator wants.
@@ -297,11 +298,6 @@ impl HeldPull {
 
     pub(crate) fn queue_id(&self) -> i32 {
         self.queue_id
-    }
-
-    /// The queue that it waits for.
-    pub(crate) fn place(&self) -> (Box<str>, i32) {
-        (self.topic.clone(), self.queue_id)
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Failure, respond};
 use crate::inner::Inner;
-use ferromq_net::{Connection, Reply, Responder, Response};
+use ferromq_net::{Connection, Piece, Reply, Responder, Response};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::{QueryMessageRequest, QueryMessageResponse, ViewMessageRequest};
@@ -39,6 +39,7 @@ pub(crate) fn by_key(broker: &Arc<Inner>, connection: &Arc<Connection>, request:
                 .with_header(&fields)
                 .into());
         }
+        let chunks = chunks.into_iter().map(Piece::from).collect();
         Ok(Response { command: request.success(&fields), chunks })
     })
 }

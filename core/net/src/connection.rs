@@ -124,10 +124,10 @@ impl Connection {
         Ok(())
     }
 
+    /// Whoever calls this wakes the task.
     pub(crate) fn queue_response(&self, response: Response) {
         if self.state.load(Ordering::Acquire) != CLOSED {
             self.outbox.lock().push_response(response);
-            self.wake.notify_one();
         }
     }
 

@@ -139,7 +139,7 @@ impl Connections {
         let (peer, local) =
             stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?))).map_err(failed)?;
         let (connection, run) =
-            task::open(stream, peer, local, self.service.clone(), self.options.limits.clone());
+            task::over(stream, peer, local, self.service.clone(), self.options.limits.clone());
         tokio::spawn(run);
         Ok(connection)
     }

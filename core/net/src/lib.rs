@@ -12,10 +12,12 @@ mod outgoing;
 mod server;
 mod service;
 mod task;
+mod wire;
 
 pub use connection::Connection;
 pub use connections::{ConnectOptions, Connections};
 pub use error::NetError;
+pub use outgoing::Piece;
 pub use server::{Listener, Server, ServerOptions};
 pub use service::{NoRequests, Reply, Responder, Response, Service};
 pub use task::{Limits, open};

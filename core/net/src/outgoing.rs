@@ -3,18 +3,39 @@
 use crate::service::Response;
 use bytes::{Buf, Bytes, BytesMut};
 use ferromq_protocol::Command;
+use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 /// Bodies from this size on are not copied.
-const COPY_BELOW: usize = 4096;
-/// How many pieces one write takes.
-pub(crate) const SLICES: usize = 64;
+const COPY_BELOW: usize = 512;
+/// How many pieces one write takes: more the system refuses.
+const MOST: usize = 1024;
+
+/// A part of an answer's body.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Its bytes.
+    pub bytes: Bytes,
+    /// A file that has the same bytes, and from which byte on: a socket takes them from there.
+    pub file: Option<(Arc<File>, u64)>,
+}
+
+impl From<Bytes> for Piece {
+    fn from(bytes: Bytes) -> Self {
+        Piece { bytes, file: None }
+    }
+}
+
+/// What a gathering write takes.
+pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; 40]>;
 
 /// A queue of bytes to write.
 #[derive(Default)]
 pub(crate) struct Outgoing {
-    pieces: VecDeque<Bytes>,
+    pieces: VecDeque<Piece>,
     tail: BytesMut,
     length: usize,
 }
@@ -40,14 +61,14 @@ impl Outgoing {
         if chunks.is_empty() {
             return self.push_command(&mut command);
         }
-        let body_length = chunks.iter().map(Bytes::len).sum();
+        let body_length = chunks.iter().map(|piece| piece.bytes.len()).sum();
         self.push_head(&command, body_length);
-        chunks.into_iter().for_each(|chunk| self.push_body(chunk));
+        chunks.into_iter().for_each(|piece| self.push_body(piece));
     }
 
     pub(crate) fn push_command(&mut self, command: &mut Command) {
         self.push_head(command, command.body.len());
-        self.push_body(std::mem::take(&mut command.body));
+        self.push_body(std::mem::take(&mut command.body).into());
     }
 
     fn push_head(&mut self, command: &Command, body_length: usize) {
@@ -56,19 +77,19 @@ impl Outgoing {
         self.length += self.tail.len() - before;
     }
 
-    fn push_body(&mut self, body: Bytes) {
-        self.length += body.len();
-        if body.len() < COPY_BELOW {
-            self.tail.extend_from_slice(&body);
+    fn push_body(&mut self, piece: Piece) {
+        self.length += piece.bytes.len();
+        if piece.bytes.len() < COPY_BELOW {
+            self.tail.extend_from_slice(&piece.bytes);
         } else {
             self.close_tail();
-            self.pieces.push_back(body);
+            self.pieces.push_back(piece);
         }
     }
 
     fn close_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.pieces.push_back(self.tail.split().freeze());
+            self.pieces.push_back(self.tail.split().freeze().into());
         }
     }
 
@@ -88,13 +109,33 @@ impl Outgoing {
     }
 
     /// The first pieces, for a gathering write.
-    pub(crate) fn slices<'a>(&'a mut self, slices: &mut [IoSlice<'a>; SLICES]) -> usize {
+    pub(crate) fn slices(&mut self) -> Slices<'_> {
         self.close_tail();
-        let count = self.pieces.len().min(SLICES);
-        for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-            *slice = IoSlice::new(piece);
+        self.pieces.iter().take(MOST).map(|piece| IoSlice::new(&piece.bytes)).collect()
+    }
+
+    /// As [`slices`](Self::slices), up to the first piece that is in a file; and whether that follows.
+    pub(crate) fn slices_before_file(&mut self) -> (Slices<'_>, bool) {
+        self.close_tail();
+        let before = self.pieces.iter().take_while(|piece| piece.file.is_none());
+        let slices: Slices<'_> =
+            before.take(MOST).map(|piece| IoSlice::new(&piece.bytes)).collect();
+        let next = self.pieces.get(slices.len());
+        let file_follows = next.is_some_and(|piece| piece.file.is_some());
+        (slices, file_follows)
+    }
+
+    /// The file of the first piece, where in it that begins, and its length.
+    pub(crate) fn file(&self) -> Option<(&Arc<File>, u64, usize)> {
+        let first = self.pieces.front()?;
+        first.file.as_ref().map(|(file, at)| (file, *at, first.bytes.len()))
+    }
+
+    /// The first piece goes out from memory, as if it were in no file.
+    pub(crate) fn forget_file(&mut self) {
+        if let Some(first) = self.pieces.front_mut() {
+            first.file = None;
         }
-        count
     }
 
     /// Forgets the first `written` bytes.
@@ -104,10 +145,14 @@ impl Outgoing {
             let Some(first) = self.pieces.front_mut() else {
                 return;
             };
-            if first.len() > written {
-                return first.advance(written);
+            if first.bytes.len() > written {
+                first.bytes.advance(written);
+                if let Some((_, at)) = &mut first.file {
+                    *at += written as u64;
+                }
+                return;
             }
-            written -= first.len();
+            written -= first.bytes.len();
             self.pieces.pop_front();
         }
     }
@@ -121,9 +166,8 @@ mod tests {
     fn drain(outgoing: &mut Outgoing, step: usize) -> Vec<u8> {
         let mut all = Vec::new();
         while !outgoing.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let count = outgoing.slices(&mut slices);
-            let bytes: Vec<u8> = slices[..count].iter().flat_map(|s| s.iter().copied()).collect();
+            let bytes: Vec<u8> =
+                outgoing.slices().iter().flat_map(|slice| slice.iter().copied()).collect();
             let taken = step.min(bytes.len());
             all.extend_from_slice(&bytes[..taken]);
             outgoing.advance(taken);
@@ -147,7 +191,7 @@ mod tests {
                     _ => {
                         let body = std::mem::take(&mut command.body);
                         let middle = body.len() / 2;
-                        let chunks = vec![body.slice(..middle), body.slice(middle..)];
+                        let chunks = vec![body.slice(..middle).into(), body.slice(middle..).into()];
                         second.push_response(Response { command, chunks });
                     }
                 }

@@ -158,7 +158,7 @@ fn serve(
         Ok(local) => local,
         Err(error) => return tracing::debug!(%peer, %error, "connection lost"),
     };
-    let (connection, run) = task::open(stream, peer, local, service.clone(), limits.clone());
+    let (connection, run) = task::over(stream, peer, local, service.clone(), limits.clone());
     let id = connection.id();
     connections.lock().insert(id, connection);
     let connections = connections.clone();

@@ -1,5 +1,5 @@
 use crate::connection::Connection;
-use bytes::Bytes;
+use crate::outgoing::Piece;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Response {
     /// The answer; its body counts only when there are no chunks.
     pub command: Command,
     /// The body in pieces, sent without copying them together.
-    pub chunks: Vec<Bytes>,
+    pub chunks: Vec<Piece>,
 }
 
 impl From<Command> for Response {
@@ -75,6 +75,7 @@ impl Responder {
 impl Drop for Responder {
     fn drop(&mut self) {
         self.connection.parked.fetch_sub(1, Ordering::Relaxed);
+        // Once for both: there may be an answer, and room for another request.
         self.connection.wake.notify_one();
     }
 }

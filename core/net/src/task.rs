@@ -1,15 +1,17 @@
 //! The task that owns a connection's socket.
 
 use crate::connection::Connection;
-use crate::outgoing::{Outgoing, SLICES};
+use crate::outgoing::Outgoing;
 use crate::service::{Reply, Service};
+use crate::wire::{Plain, Wire};
 use bytes::BytesMut;
 use ferromq_protocol::{Command, FrameError};
-use std::io::IoSlice;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -62,6 +64,17 @@ pub fn open<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    over(Plain(stream), peer, local, service, limits)
+}
+
+/// As [`open`], over anything that bytes can go over.
+pub(crate) fn over<W: Wire + 'static>(
+    wire: W,
+    peer: SocketAddr,
+    local: SocketAddr,
+    service: Arc<dyn Service>,
+    limits: Limits,
+) -> (Arc<Connection>, impl Future<Output = ()> + Send) {
     let connection = Arc::new(Connection::new(peer, local, limits.outbox));
     let ending = Ending { connection: connection.clone(), service: service.clone() };
     let mut task = Task {
@@ -74,7 +87,7 @@ where
     };
     let run = async move {
         let ending = ending;
-        let end = task.run(stream).await;
+        let end = task.run(wire).await;
         match end {
             Ok(()) => tracing::debug!(peer = %task.connection.peer(), "connection closed"),
             Err(End::Io(error)) => {
@@ -121,15 +134,15 @@ struct Task {
 }
 
 impl Task {
-    async fn run<S: AsyncRead + AsyncWrite>(&mut self, stream: S) -> Result<(), End> {
-        let (mut reader, mut writer) = tokio::io::split(Box::pin(stream));
+    async fn run<W: Wire>(&mut self, wire: W) -> Result<(), End> {
+        let mut wire = Box::new(wire);
         let mut last_activity = Instant::now();
         let idle = tokio::time::sleep(self.limits.idle);
         tokio::pin!(idle);
         loop {
             self.connection.take_outbox(&mut self.outgoing);
             if !self.connection.is_open() {
-                return self.say_farewell(&mut writer).await;
+                return self.say_farewell(&mut *wire).await;
             }
             let may_read = self.outgoing.len() < self.limits.unwritten
                 && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked;
@@ -139,21 +152,19 @@ impl Task {
             if self.read_size == READ_SIZES.0 {
                 self.outgoing.release();
             }
-            let has_output = !self.outgoing.is_empty();
+            let may_move = may_read || !self.outgoing.is_empty();
+            let input = may_read.then_some(&mut self.input);
             tokio::select! {
-                read = reader.read_buf(&mut self.input), if may_read => {
-                    let length = read.map_err(End::Io)?;
-                    if length == 0 {
-                        return Ok(());
+                moved = move_some(&mut *wire, input, &mut self.outgoing), if may_move => {
+                    last_activity = Instant::now();
+                    match moved.map_err(End::Io)? {
+                        Moved::In(0) => return Ok(()),
+                        Moved::In(length) => {
+                            self.adapt_read_size(length);
+                            self.take_requests()?;
+                        }
+                        Moved::Out(length) => self.outgoing.advance(length),
                     }
-                    last_activity = Instant::now();
-                    self.adapt_read_size(length);
-                    self.take_requests()?;
-                }
-                written = write_some(&mut writer, &mut self.outgoing), if has_output => {
-                    let length = written.map_err(End::Io)?;
-                    last_activity = Instant::now();
-                    self.outgoing.advance(length);
                 }
                 () = self.connection.wake.notified() => {
                     // Whoever else is about to queue something does so first: one write for all.
@@ -196,16 +207,17 @@ impl Task {
         Ok(())
     }
 
-    async fn say_farewell<W: AsyncWrite + Unpin>(&mut self, writer: &mut W) -> Result<(), End> {
+    async fn say_farewell<W: Wire>(&mut self, wire: &mut W) -> Result<(), End> {
         let farewell = async {
             while !self.outgoing.is_empty() {
-                let length = write_some(writer, &mut self.outgoing).await?;
+                let outgoing = &mut self.outgoing;
+                let length = poll_fn(|context| wire.poll_send(context, outgoing)).await?;
                 if length == 0 {
                     return Err(std::io::ErrorKind::WriteZero.into());
                 }
                 self.outgoing.advance(length);
             }
-            writer.shutdown().await
+            wire.stream().shutdown().await
         };
         match tokio::time::timeout(FAREWELL, farewell).await {
             Ok(end) => end.map_err(End::Io),
@@ -214,16 +226,26 @@ impl Task {
     }
 }
 
-/// Writes what fits of what waits, and returns how many bytes that were. The pieces are gathered anew
-/// at each attempt: kept in the future, they would cost every idle connection a kilobyte.
-async fn write_some<W: AsyncWrite + Unpin>(
-    writer: &mut W,
+/// So many bytes have come or gone.
+enum Moved {
+    In(usize),
+    Out(usize),
+}
+
+/// Writes some of what waits, or reads some of what has come, if there is an `input` to read into.
+async fn move_some<W: Wire>(
+    wire: &mut W,
+    mut input: Option<&mut BytesMut>,
     outgoing: &mut Outgoing,
-) -> std::io::Result<usize> {
-    std::future::poll_fn(|context| {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let count = outgoing.slices(&mut slices);
-        Pin::new(&mut *writer).poll_write_vectored(context, &slices[..count])
+) -> std::io::Result<Moved> {
+    poll_fn(|context| {
+        if !outgoing.is_empty()
+            && let Poll::Ready(written) = wire.poll_send(context, outgoing)
+        {
+            return Poll::Ready(written.map(Moved::Out));
+        }
+        let Some(input) = input.as_deref_mut() else { return Poll::Pending };
+        pin!(wire.stream().read_buf(input)).poll(context).map_ok(Moved::In)
     })
     .await
 }

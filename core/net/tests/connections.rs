@@ -6,6 +6,8 @@ use bytes::{Bytes, BytesMut};
 use ferromq_net::*;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
+use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,6 +20,7 @@ const NEVER: i32 = 1003;
 const ASK_BACK: i32 = 1004;
 const BIG: i32 = 1005;
 const PANIC: i32 = 1006;
+const FROM_A_FILE: i32 = 1007;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Answers in each of the ways a service can.
@@ -53,7 +56,12 @@ impl Service for Sample {
             }
             BIG => Response {
                 command: request.response(response::SUCCESS),
-                chunks: vec![Bytes::from(vec![1; 100_000]), Bytes::from(vec![2; 10])],
+                chunks: vec![Bytes::from(vec![1; 100_000]).into(), Bytes::from(vec![2; 10]).into()],
+            }
+            .into(),
+            FROM_A_FILE => Response {
+                command: request.response(response::SUCCESS),
+                chunks: pieces_of_a_file(),
             }
             .into(),
             PANIC => panic!("a handler that panics ends its connection only"),
@@ -83,6 +91,38 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < end, "{what} did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// More than a socket takes at once, some of it from memory and some from a file that says from
+/// where it was taken.
+fn pieces_of_a_file() -> Vec<Piece> {
+    let mut file = tempfile::tempfile().unwrap();
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|number| (number / 7) as u8).collect();
+    file.write_all(&bytes).unwrap();
+    let (bytes, file) = (Bytes::from(bytes), Arc::new(file));
+    let piece = |range: Range<usize>| Piece {
+        bytes: Bytes::from(vec![b'm'; range.len()]),
+        file: Some((file.clone(), range.start as u64)),
+    };
+    let ends = [bytes.slice(..1000).into(), bytes.slice(2_999_000..).into()];
+    let [first, last] = ends;
+    vec![first, piece(1000..1_500_000), piece(1_500_000..2_999_000), last]
+}
+
+#[tokio::test]
+async fn answers_from_a_file() {
+    let (_, server, address) = start(ServerOptions::default()).await;
+    let client = client();
+    let invoke = async || {
+        let answer = client.invoke(&address, Command::request(FROM_A_FILE), 10 * SECOND).await;
+        answer.unwrap().body
+    };
+    for body in [invoke().await, invoke().await] {
+        let is_right = |(at, byte): (usize, &u8)| *byte == (at / 7) as u8;
+        assert_eq!(body.len(), 3_000_000);
+        assert_eq!(body.iter().enumerate().position(|place| !is_right(place)), None);
+    }
+    server.close().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The commit log: one endless sequence of records in segments of fixed size (store §2).
 
+use crate::chunk::Held;
 use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
 use crate::error::{AppendError, RecordFault, StoreError};
@@ -424,8 +425,14 @@ impl CommitLog {
 
     /// A range of published bytes within one segment, without copying.
     pub(crate) fn bytes(&self, offset: i64, length: usize) -> Option<Bytes> {
-        let (file, range) = self.published(offset, length)?;
-        Some(Bytes::from_owner(SegmentSlice { file, range }))
+        Some(self.held(offset)?.slice(offset, length)?.bytes)
+    }
+
+    /// What is published of the segment at `offset`.
+    pub(crate) fn held(&self, offset: i64) -> Option<Held> {
+        let segments = self.segments.load();
+        let segment = CommitLog::segment_at(&segments, self.size, offset)?;
+        Some(Held::new(segment.base, &segment.file))
     }
 
     fn published(&self, offset: i64, length: usize) -> Option<(Arc<dyn Segment>, Range<usize>)> {
@@ -659,16 +666,4 @@ pub(crate) fn step(bytes: &[u8], offset: i64, segment_end: i64, verify: bool) ->
         return Step::End("a body that does not match its checksum");
     }
     Step::Record(record)
-}
-
-/// Published bytes of a segment, which stays mapped as long as this lives.
-struct SegmentSlice {
-    file: Arc<dyn Segment>,
-    range: Range<usize>,
-}
-
-impl AsRef<[u8]> for SegmentSlice {
-    fn as_ref(&self) -> &[u8] {
-        self.file.slice(self.range.clone())
-    }
 }

@@ -1,6 +1,7 @@
 //! The seam between the store and the operating system: everything that is written goes through
 //! [`Disk`], so that tests can put a disk there that fails, fills up or loses what was not synced.
 
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -142,6 +143,11 @@ pub trait Segment: Send + Sync {
     /// # Panics
     /// When the range is not published.
     fn slice(&self, range: Range<usize>) -> &[u8];
+
+    /// The file itself, for whoever passes published ranges on without looking at them.
+    fn file(&self) -> Option<&Arc<File>> {
+        None
+    }
 
     /// Returns when everything published before `end` is on disk.
     fn sync(&self, end: usize) -> io::Result<()>;

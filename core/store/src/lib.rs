@@ -14,6 +14,7 @@
 
 mod background;
 mod checkpoint;
+mod chunk;
 mod commit_log;
 mod config;
 mod deleted;
@@ -40,6 +41,7 @@ pub mod tables;
 pub mod tools;
 mod work;
 
+pub use chunk::Chunk;
 pub use commit_log::{NewRecords, TagsCode};
 pub use config::StoreConfig;
 pub use disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
@@ -19,7 +20,7 @@ const PAGE: usize = 4096;
 /// has the segment for itself.
 pub(crate) struct MappedSegment {
     map: MmapRaw,
-    file: File,
+    file: Arc<File>,
     published: AtomicUsize,
     /// Held while unpublished bytes are written, so that no two writes overlap.
     writing: Mutex<()>,
@@ -35,7 +36,7 @@ impl MappedSegment {
         let map = MmapRaw::map_raw(&file)?;
         Ok(MappedSegment {
             map,
-            file,
+            file: Arc::new(file),
             published: AtomicUsize::new(published),
             writing: Mutex::new(()),
             single_pages: AtomicBool::new(false),
@@ -106,6 +107,10 @@ impl Segment for MappedSegment {
         // SAFETY: the range is inside the map and published, so its bytes do not change while
         // `self` is borrowed; the map lives as long as `self`.
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(range.start), range.len()) }
+    }
+
+    fn file(&self) -> Option<&Arc<File>> {
+        Some(&self.file)
     }
 
     fn sync(&self, _end: usize) -> io::Result<()> {

@@ -331,6 +331,9 @@ impl Queue {
         patience: Patience,
     ) -> Result<i64, StoreError> {
         let state = self.state_with(patience)?;
+        if state.tail.back().is_none_or(|last| last.end() <= log_offset) {
+            return Ok(state.end());
+        }
         let within = state.tail.partition_point(|entry| entry.end() <= log_offset);
         Ok(state.in_files + within as i64)
     }
@@ -367,8 +370,8 @@ impl Queue {
                 let state = self.state_with(patience)?;
                 left = left.min(usize::try_from(state.end() - offset).unwrap_or(0));
                 if offset >= state.in_files {
-                    let from = (offset - state.in_files) as usize;
-                    out.extend(state.tail.iter().skip(from).take(left));
+                    let from = (offset - state.in_files).min(state.tail.len() as i64) as usize;
+                    out.extend(state.tail.range(from..from + left));
                     return Ok(());
                 }
                 let (file, at) = self.file_of(offset, patience)?;

@@ -1,10 +1,10 @@
 //! Reading messages of a queue (store §9).
 
+use crate::chunk::{Chunk, Held};
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::queue::{ENTRY, Entry, Patience, Queue};
-use bytes::Bytes;
 use ferromq_protocol::record::RecordView;
 
 /// How a read went; the names are those that pull responses carry as remarks.
@@ -56,7 +56,7 @@ pub struct ReadResult {
     /// The offset after the last message that may be read.
     pub max_offset: i64,
     /// Records as slices of the mapped log; neighbours are one slice.
-    pub chunks: Vec<Bytes>,
+    pub chunks: Vec<Chunk>,
     /// How many records the slices hold.
     pub count: i32,
     /// How many bytes the slices hold.
@@ -180,8 +180,15 @@ pub(crate) fn read(
     if !bring_into_memory(log, &ranges, log.end() - transfer.recent, patience) {
         return Err(queue.not_in_memory());
     }
+    result.chunks.reserve_exact(ranges.len());
+    let mut held: Option<Held> = None;
     for (start, length) in ranges {
-        match log.bytes(start, length) {
+        let of_held = held.as_ref().and_then(|held| held.slice(start, length));
+        let records = of_held.or_else(|| {
+            held = log.held(start);
+            held.as_ref()?.slice(start, length)
+        });
+        match records {
             Some(records) => result.chunks.push(records),
             // Removed since it was counted: better nothing than a gap that nobody notices.
             None => (removed, result.count, result.bytes) = (true, 0, 0),

@@ -2,7 +2,6 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
 use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::{NewRecord, StoredMessage, records};
 use ferromq_protocol::tags::tags_code;
@@ -57,7 +56,7 @@ fn put(store: &Store, topic: &str, id: i32, body: &[u8]) -> Appended {
 const ALL: ReadLimits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
 
 fn messages(result: &ReadResult) -> Vec<StoredMessage> {
-    let decode = |chunk: &Bytes| {
+    let decode = |chunk: &Chunk| {
         records(chunk)
             .map(|record| StoredMessage::decode(chunk, &record.unwrap()).unwrap())
             .collect::<Vec<_>>()
