@@ -32,12 +32,21 @@ pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
 
 /// Appends an [`offset_id`].
 pub fn push_offset_id(out: &mut String, broker: SocketAddr, physical_offset: i64) {
+    let (port, offset) = (u32::from(broker.port()).to_be_bytes(), physical_offset.to_be_bytes());
     match broker.ip() {
-        IpAddr::V4(ip) => push_hex(out, &ip.octets()),
-        IpAddr::V6(ip) => push_hex(out, &ip.octets()),
+        IpAddr::V4(ip) => {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&ip.octets());
+            id[4..8].copy_from_slice(&port);
+            id[8..].copy_from_slice(&offset);
+            push_hex(out, &id);
+        }
+        IpAddr::V6(ip) => {
+            push_hex(out, &ip.octets());
+            push_hex(out, &port);
+            push_hex(out, &offset);
+        }
     }
-    push_hex(out, &u32::from(broker.port()).to_be_bytes());
-    push_hex(out, &physical_offset.to_be_bytes());
 }
 
 /// What an offset message id says; `None` when the text is none.
