@@ -1,19 +1,24 @@
 //! The binary header, serialize type 1 (protocol §1.3).
+//!
+//! As with JSON, fields of what was read are spans of the received bytes. What is no text between them
+//! is made blank, so that all of them are checked for UTF-8 at once.
 
 use crate::command::{Command, FrameError, Serialization};
-use crate::fields::Fields;
+use crate::fields::{FieldSpans, Fields};
 use crate::language::Language;
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::pairs::Span;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytestring::ByteString;
 use std::borrow::Cow;
 use std::ops::Range;
 
 /// Reads positions of a header front to back; lengths are believed only as far as bytes exist.
 struct Cursor<'a> {
-    bytes: &'a [u8],
+    bytes: &'a mut [u8],
     position: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl Cursor<'_> {
     fn fail(&self, reason: &'static str) -> FrameError {
         FrameError::Malformed { kind: "binary", position: self.position, reason }
     }
@@ -41,15 +46,23 @@ impl<'a> Cursor<'a> {
         usize::try_from(self.int()?).map_err(|_| self.fail("a length is negative"))
     }
 
-    fn text(&mut self, length: usize) -> Result<&'a str, FrameError> {
-        let range = self.take(length)?;
-        std::str::from_utf8(&self.bytes[range]).map_err(|_| self.fail("text is not UTF-8"))
+    /// Takes a text whose length is before it in `N` bytes, and makes the length blank.
+    fn text<const N: usize>(&mut self) -> Result<Range<usize>, FrameError> {
+        let start = self.position;
+        let bytes: [u8; N] = self.array()?;
+        self.bytes[start..self.position].fill(b' ');
+        let length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        if N == 4 && bytes[0] > 0x7F {
+            return Err(self.fail("a length is negative"));
+        }
+        self.take(length)
     }
 }
 
 /// Reads a header; `body` is what follows it.
-pub(crate) fn read(header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
-    let mut cursor = Cursor { bytes: &header, position: 0 };
+pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
+    let end = header.len();
+    let mut cursor = Cursor { bytes: &mut header, position: 0 };
     let code = i16::from_be_bytes(cursor.array()?).into();
     let [language] = cursor.array()?;
     let version = i16::from_be_bytes(cursor.array()?).into();
@@ -59,23 +72,27 @@ pub(crate) fn read(header: BytesMut, body: Bytes) -> Result<Command, FrameError>
     let remark = cursor.take(remark_length)?;
     let remark = match remark.is_empty() {
         true => None,
-        false => Some(Cow::Owned(String::from_utf8_lossy(&header[remark]).into_owned())),
+        false => Some(Cow::Owned(String::from_utf8_lossy(&cursor.bytes[remark]).into_owned())),
     };
     let block = cursor.length()?;
-    if block != header.len() - cursor.position {
+    if block != end - cursor.position {
         return Err(cursor.fail("the ext field block does not end with the header"));
     }
-    let mut fields = Fields::new();
-    while cursor.position < header.len() {
-        let key_length = usize::from(u16::from_be_bytes(cursor.array()?));
-        let key = cursor.text(key_length)?;
-        let value_length = cursor.length()?;
-        let value = cursor.text(value_length)?;
+    let start = cursor.position;
+    let span = |range: &Range<usize>| Span::new(range.start - start..range.end - start);
+    let mut pairs = FieldSpans::new();
+    while cursor.position < end {
+        let (key, value) = (cursor.text::<2>()?, cursor.text::<4>()?);
         // Empty keys and values mean "null" to peers since 4.9.4.
-        if key_length > 0 && value_length > 0 {
-            fields.push(key, value);
+        if !key.is_empty() && !value.is_empty() {
+            pairs.push((span(&key), span(&value)));
         }
     }
+    header.advance(start);
+    let text = ByteString::try_from(header).map_err(|error| {
+        let position = start + error.valid_up_to();
+        FrameError::Malformed { kind: "binary", position, reason: "text is not UTF-8" }
+    })?;
     Ok(Command {
         code,
         language: Language(language),
@@ -84,7 +101,7 @@ pub(crate) fn read(header: BytesMut, body: Bytes) -> Result<Command, FrameError>
         flag,
         remark,
         serialization: Serialization::Binary,
-        fields,
+        fields: Fields::of_header(text, pairs),
         body,
     })
 }

@@ -296,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn half_a_character_is_no_text_even_beside_its_other_half() {
+        let bytes = hex(
+            "00000021 0100001d 0069 00 0191 00000007 00000000 00000000 00000008 0001 c3 00000001 a9",
+        );
+        let error = Command::decode(&mut BytesMut::from(&bytes[..])).unwrap_err();
+        assert!(
+            matches!(error, FrameError::Malformed { reason: "text is not UTF-8", .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn waits_for_the_whole_frame_and_leaves_what_follows() {
         let frame = Command::request(34).with_body(&b"abc"[..]).encode();
         let mut buffer = BytesMut::new();
