@@ -88,6 +88,7 @@ impl Fields {
 
     /// Appends a field.
     pub fn push(&mut self, key: &str, value: &str) {
+        self.build();
         self.plain &= json_header::is_plain(key) && json_header::is_plain(value);
         let first = self.is_empty();
         let text = self.building(key.len() + value.len());
@@ -101,6 +102,7 @@ impl Fields {
 
     /// Appends a field of a typed header.
     pub(crate) fn push_known(&mut self, key: FieldKey, value: &str) {
+        self.build();
         self.plain &= json_header::is_plain(value);
         self.push_plain(key, value);
     }
@@ -133,11 +135,16 @@ impl Fields {
         self.spans.extend(others.spans.iter().map(|(k, v)| (k.moved(start), v.moved(start))));
     }
 
-    /// The text of what is being built, with room for a pair of `length`.
-    fn building(&mut self, length: usize) -> &mut String {
+    /// Lays out anew what was received, so that it can be added to.
+    fn build(&mut self) {
         if let Text::Received(_) = self.text {
             *self = self.iter().collect();
         }
+    }
+
+    /// The text of what is being built, with room for a pair of `length`.
+    fn building(&mut self, length: usize) -> &mut String {
+        self.build();
         // Just seen to.
         let Text::Built(text) = &mut self.text else { unreachable!() };
         match text.capacity() {
@@ -205,19 +212,29 @@ mod tests {
         assert_eq!(fields.iter().map(|(k, _)| k).collect::<Vec<_>>(), ["a", "n"]);
     }
 
+    fn sent_and_received(command: &Command) -> Command {
+        let mut bytes = BytesMut::from(&command.encode()[..]);
+        Command::decode(&mut bytes).unwrap().unwrap()
+    }
+
     #[test]
     fn what_was_received_can_be_added_to() {
-        let sent = Command {
-            fields: [("a", "1\n"), ("b", "2")].into_iter().collect(),
-            ..Command::request(1)
-        };
-        let mut bytes = BytesMut::from(&sent.encode()[..]);
-        let mut command = Command::decode(&mut bytes).unwrap().unwrap();
-        command.fields.push("c", "3");
-        command.fields.remove("b");
-        assert_eq!(command.fields.iter().collect::<Vec<_>>(), [("a", "1\n"), ("c", "3")]);
-        let mut bytes = BytesMut::from(&command.encode()[..]);
-        assert_eq!(Command::decode(&mut bytes).unwrap().unwrap(), command);
+        for (first, added) in [("1", "3"), ("1\n", "3"), ("1", "\"3\"")] {
+            let mut sent = Command::request(1);
+            sent.fields = [("a", first), ("b", "2")].into_iter().collect();
+            let mut received = sent_and_received(&sent);
+            received.fields.push("c", added);
+            received.fields.remove("b");
+            assert_eq!(received.fields.iter().collect::<Vec<_>>(), [("a", first), ("c", added)]);
+            assert_eq!(sent_and_received(&received), received);
+
+            let mut received = sent_and_received(&sent);
+            received.fields.extend(&[("c", added)].into_iter().collect());
+            assert_eq!(received.fields.get("c"), Some(added));
+            assert_eq!(sent_and_received(&received), received);
+            sent.fields.extend(&[("c", added)].into_iter().collect());
+            assert_eq!(sent_and_received(&sent), received);
+        }
     }
 
     #[test]

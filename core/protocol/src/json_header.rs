@@ -458,13 +458,13 @@ pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameEr
 
 /// Short pieces of text, put together before they are copied to where they go.
 struct Line {
-    bytes: [u8; 128],
+    bytes: [u8; 192],
     length: usize,
 }
 
 impl Line {
     fn new() -> Self {
-        Line { bytes: [0; 128], length: 0 }
+        Line { bytes: [0; 192], length: 0 }
     }
 
     #[inline(always)]
@@ -609,6 +609,22 @@ mod tests {
             fields,
             [("i", "KEYS\u{1}k\u{2}"), ("n", "12"), ("b", "true"), ("s", "😀/\""), ("u", "ü")]
         );
+    }
+
+    #[test]
+    fn the_longest_head_is_written_whole() {
+        let command = Command {
+            code: i32::MIN,
+            language: Language::NODE_JS,
+            version: i32::MIN,
+            opaque: i32::MIN,
+            flag: i32::MIN,
+            remark: None,
+            ..Command::request(0)
+        };
+        let mut out = BytesMut::new();
+        write(&command, &mut out);
+        assert_eq!(read(out, Bytes::new()), Ok(command));
     }
 
     #[test]
