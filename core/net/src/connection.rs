@@ -1,14 +1,15 @@
 use crate::error::NetError;
 use crate::outgoing::Outgoing;
+use crate::pending::{Pending, Waiting};
 use crate::service::Response;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request;
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 const OPEN: u8 = 0;
 /// No more is read; what is queued still goes out.
@@ -23,7 +24,7 @@ pub struct Connection {
     outbox_limit: usize,
     state: AtomicU8,
     outbox: Mutex<Outgoing>,
-    pending: Mutex<HashMap<i32, oneshot::Sender<Command>>>,
+    pending: Mutex<Pending>,
     /// Requests that a [`Responder`](crate::Responder) is still to answer.
     pub(crate) parked: AtomicUsize,
     /// Tells the task that the outbox or the state has changed.
@@ -66,25 +67,44 @@ impl Connection {
         self.state.load(Ordering::Acquire) == OPEN
     }
 
-    /// Sends a request and waits for its answer, whatever that says.
+    /// Sends a request, and waits for its answer, whatever that says. It is queued at once, also when
+    /// the future is never polled; dropped, nobody waits for the answer any more.
     ///
     /// # Errors
     /// [`NetError::Timeout`] after `timeout`, [`NetError::Closed`] when the connection ends first,
     /// [`NetError::Overloaded`] when the peer does not read.
-    pub async fn invoke(&self, request: Command, timeout: Duration) -> Result<Command, NetError> {
-        let (code, opaque) = (request.code, request.opaque);
+    pub fn invoke(
+        &self,
+        request: Command,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Command, NetError>> + Send {
         let (sender, receiver) = oneshot::channel();
-        let _forget = Forget { connection: self, opaque };
-        self.pending.lock().insert(opaque, sender);
-        self.queue_request(request)?;
-        match tokio::time::timeout(timeout, receiver).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) => Err(self.closed()),
-            Err(_) => Err(NetError::Timeout {
-                address: self.peer.to_string(),
-                request: request::name(code).map_or_else(|| code.to_string(), str::to_string),
-                millis: timeout.as_millis() as u64,
-            }),
+        let forget = Forget { connection: self, opaque: Some(request.opaque) };
+        self.call(request, timeout, move |answer| drop(sender.send(answer)));
+        async move {
+            let mut forget = forget;
+            let answer = receiver.await;
+            forget.opaque = None;
+            answer.unwrap_or_else(|_| Err(self.closed()))
+        }
+    }
+
+    /// As [`invoke`](Self::invoke), for those who need no future: `answered` is called with the answer
+    /// or the error, as a rule on the connection's task. It must neither block nor take long.
+    pub fn call(
+        &self,
+        request: Command,
+        timeout: Duration,
+        answered: impl FnOnce(Result<Command, NetError>) + Send + 'static,
+    ) {
+        let opaque = request.opaque;
+        self.pending.lock().insert(opaque, request.code, timeout, Box::new(answered));
+        if let Err(error) = self.queue_request(request) {
+            // Unless the connection has ended meanwhile, and said so.
+            let waiting = self.pending.lock().remove(opaque);
+            if let Some(waiting) = waiting {
+                (waiting.answered)(Err(error));
+            }
         }
     }
 
@@ -138,10 +158,32 @@ impl Connection {
 
     /// Hands a response to whoever waits for it; one that comes too late is dropped.
     pub(crate) fn complete(&self, response: Command) {
-        let waiting = self.pending.lock().remove(&response.opaque);
+        let waiting = self.pending.lock().remove(response.opaque);
         match waiting {
-            Some(sender) => drop(sender.send(response)),
+            Some(waiting) => (waiting.answered)(Ok(response)),
             None => tracing::debug!(peer = %self.peer, opaque = response.opaque, "late response"),
+        }
+    }
+
+    /// Whether one request waits for its answer, and no other: then there is nobody to share a write with.
+    pub(crate) fn has_one_caller(&self) -> bool {
+        self.pending.lock().len() == 1
+    }
+
+    /// When [`expire`](Self::expire) is to be called.
+    pub(crate) fn look(&self) -> Option<Instant> {
+        self.pending.lock().look()
+    }
+
+    /// Fails the requests whose time is up.
+    pub(crate) fn expire(&self, now: Instant) {
+        let expired = self.pending.lock().expire(now);
+        for Waiting { code, timeout, answered, .. } in expired {
+            answered(Err(NetError::Timeout {
+                address: self.peer.to_string(),
+                request: request::name(code).map_or_else(|| code.to_string(), str::to_string),
+                millis: timeout.as_millis() as u64,
+            }));
         }
     }
 
@@ -152,19 +194,24 @@ impl Connection {
             self.state.store(CLOSED, Ordering::Release);
             *outbox = Outgoing::default();
         }
-        self.pending.lock().clear();
+        let unanswered = self.pending.lock().take_all();
+        for waiting in unanswered {
+            (waiting.answered)(Err(self.closed()));
+        }
     }
 }
 
-/// Takes a request off the pending table, also when its future is dropped half way.
+/// Takes a request that was not answered off the pending table when its future is dropped.
 struct Forget<'a> {
     connection: &'a Connection,
-    opaque: i32,
+    opaque: Option<i32>,
 }
 
 impl Drop for Forget<'_> {
     fn drop(&mut self) {
-        self.connection.pending.lock().remove(&self.opaque);
+        if let Some(opaque) = self.opaque {
+            self.connection.pending.lock().remove(opaque);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::service::Service;
 use crate::task::{self, Limits};
 use ferromq_protocol::Command;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -25,19 +25,31 @@ impl Default for ConnectOptions {
     }
 }
 
-type Slot = Arc<tokio::sync::Mutex<Option<Arc<Connection>>>>;
+/// What is known of an address.
+#[derive(Default)]
+struct Slot {
+    connection: Option<Arc<Connection>>,
+    /// Held by whoever connects: others wait for that instead of connecting too.
+    connecting: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Slot {
+    fn open(&self) -> Option<&Arc<Connection>> {
+        self.connection.as_ref().filter(|connection| connection.is_open())
+    }
+}
 
 /// One connection to each address, made when first needed and again after it was lost.
 pub struct Connections {
     service: Arc<dyn Service>,
     options: ConnectOptions,
-    slots: Mutex<Option<HashMap<String, Slot>>>,
+    slots: Mutex<Option<FxHashMap<String, Slot>>>,
 }
 
 impl Connections {
     /// No connections yet. `service` answers what the peers ask.
     pub fn new(service: Arc<dyn Service>, options: ConnectOptions) -> Self {
-        Connections { service, options, slots: Mutex::new(Some(HashMap::new())) }
+        Connections { service, options, slots: Mutex::new(Some(FxHashMap::default())) }
     }
 
     /// The connection to `address` (`host:port`).
@@ -45,19 +57,31 @@ impl Connections {
     /// # Errors
     /// [`NetError::Connect`] when there is none and none can be made.
     pub async fn get(&self, address: &str) -> Result<Arc<Connection>, NetError> {
-        let slot = self.slot(address)?;
-        // Whoever comes second waits for the first to connect instead of connecting too.
-        let mut slot = slot.lock().await;
-        if let Some(connection) = slot.as_ref().filter(|connection| connection.is_open()) {
-            return Ok(connection.clone());
+        if let Some(connection) = self.open(address) {
+            return Ok(connection);
+        }
+        let connecting = self.connecting(address)?;
+        let _turn = connecting.lock().await;
+        if let Some(connection) = self.open(address) {
+            return Ok(connection);
         }
         let connection = self.connect(address).await?;
-        *slot = Some(connection.clone());
-        if self.slots.lock().is_none() {
-            connection.close();
-            return Err(NetError::Closed { address: address.to_string() });
+        match self.slots.lock().as_mut() {
+            Some(slots) => {
+                let slot = slots.entry(address.to_string()).or_default();
+                slot.connection = Some(connection.clone());
+                Ok(connection)
+            }
+            None => {
+                connection.close();
+                Err(closed(address))
+            }
         }
-        Ok(connection)
+    }
+
+    /// The connection to `address`, if there is one that is open.
+    pub fn open(&self, address: &str) -> Option<Arc<Connection>> {
+        self.slots.lock().as_ref()?.get(address)?.open().cloned()
     }
 
     /// Sends a request to `address` and waits for its answer. Connecting counts against `timeout`.
@@ -70,6 +94,9 @@ impl Connections {
         request: Command,
         timeout: Duration,
     ) -> Result<Command, NetError> {
+        if let Some(connection) = self.open(address) {
+            return connection.invoke(request, timeout).await;
+        }
         let start = Instant::now();
         let connection = match tokio::time::timeout(timeout, self.get(address)).await {
             Ok(connection) => connection?,
@@ -89,7 +116,7 @@ impl Connections {
     /// Ends the connection to `address`, if there is one.
     pub fn close_address(&self, address: &str) {
         let slot = self.slots.lock().as_mut().and_then(|slots| slots.remove(address));
-        if let Some(connection) = slot.and_then(|slot| slot.try_lock().ok()?.take()) {
+        if let Some(connection) = slot.and_then(|slot| slot.connection) {
             connection.close();
         }
     }
@@ -97,35 +124,22 @@ impl Connections {
     /// The addresses with a connection that is open.
     pub fn open_addresses(&self) -> Vec<String> {
         let slots = self.slots.lock();
-        let open = |slot: &Slot| {
-            slot.try_lock().is_ok_and(|slot| slot.as_ref().is_some_and(|c| c.is_open()))
-        };
-        slots
-            .iter()
-            .flatten()
-            .filter(|(_, slot)| open(slot))
-            .map(|(address, _)| address.clone())
-            .collect()
+        let open = slots.iter().flatten().filter(|(_, slot)| slot.open().is_some());
+        open.map(|(address, _)| address.clone()).collect()
     }
 
     /// Ends every connection and makes no more.
     pub fn close(&self) {
         let slots = self.slots.lock().take().unwrap_or_default();
-        for slot in slots.into_values() {
-            if let Some(connection) = slot.try_lock().ok().and_then(|mut slot| slot.take()) {
-                connection.close();
-            }
+        for connection in slots.into_values().filter_map(|slot| slot.connection) {
+            connection.close();
         }
     }
 
-    fn slot(&self, address: &str) -> Result<Slot, NetError> {
+    fn connecting(&self, address: &str) -> Result<Arc<tokio::sync::Mutex<()>>, NetError> {
         let mut slots = self.slots.lock();
-        let slots =
-            slots.as_mut().ok_or_else(|| NetError::Closed { address: address.to_string() })?;
-        if let Some(slot) = slots.get(address) {
-            return Ok(slot.clone());
-        }
-        Ok(slots.entry(address.to_string()).or_default().clone())
+        let slots = slots.as_mut().ok_or_else(|| closed(address))?;
+        Ok(slots.entry(address.to_string()).or_default().connecting.clone())
     }
 
     async fn connect(&self, address: &str) -> Result<Arc<Connection>, NetError> {
@@ -143,6 +157,10 @@ impl Connections {
         tokio::spawn(run);
         Ok(connection)
     }
+}
+
+fn closed(address: &str) -> NetError {
+    NetError::Closed { address: address.to_string() }
 }
 
 fn connect_timeout(address: &str) -> NetError {

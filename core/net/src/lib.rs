@@ -9,6 +9,7 @@ mod connection;
 mod connections;
 mod error;
 mod outgoing;
+mod pending;
 mod server;
 mod service;
 mod task;

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Bodies from this size on are not copied.
 const COPY_BELOW: usize = 512;
+/// Most headers are shorter.
+const USUAL_HEAD: usize = 512;
 /// How many pieces one write takes: more the system refuses.
 const MOST: usize = 1024;
 
@@ -72,6 +74,9 @@ impl Outgoing {
     }
 
     fn push_head(&mut self, command: &Command, body_length: usize) {
+        // At once, instead of by and by as the header is written.
+        let small = if body_length < COPY_BELOW { body_length } else { 0 };
+        self.tail.reserve(USUAL_HEAD + small);
         let before = self.tail.len();
         command.encode_head(body_length, &mut self.tail);
         self.length += self.tail.len() - before;

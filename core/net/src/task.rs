@@ -137,8 +137,9 @@ impl Task {
     async fn run<W: Wire>(&mut self, wire: W) -> Result<(), End> {
         let mut wire = Box::new(wire);
         let mut last_activity = Instant::now();
-        let idle = tokio::time::sleep(self.limits.idle);
-        tokio::pin!(idle);
+        // One timer for silence and for requests that are not answered in time.
+        let timer = tokio::time::sleep(self.limits.idle);
+        tokio::pin!(timer);
         loop {
             self.connection.take_outbox(&mut self.outgoing);
             if !self.connection.is_open() {
@@ -151,6 +152,9 @@ impl Task {
             }
             if self.read_size == READ_SIZES.0 {
                 self.outgoing.release();
+            }
+            if let Some(look) = self.connection.look().filter(|look| *look < timer.deadline()) {
+                timer.as_mut().reset(look);
             }
             let may_move = may_read || !self.outgoing.is_empty();
             let input = may_read.then_some(&mut self.input);
@@ -168,14 +172,17 @@ impl Task {
                 }
                 () = self.connection.wake.notified() => {
                     // Whoever else is about to queue something does so first: one write for all.
-                    tokio::task::yield_now().await;
+                    if !self.connection.has_one_caller() {
+                        tokio::task::yield_now().await;
+                    }
                 }
-                () = &mut idle => {
-                    let end = last_activity + self.limits.idle;
-                    if end <= Instant::now() {
+                () = &mut timer => {
+                    let (now, end) = (Instant::now(), last_activity + self.limits.idle);
+                    self.connection.expire(now);
+                    if end <= now {
                         return Err(End::Idle);
                     }
-                    idle.as_mut().reset(end);
+                    timer.as_mut().reset(end);
                 }
             }
         }
