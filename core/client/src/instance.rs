@@ -11,7 +11,7 @@ use crate::error::{Error, ReadAnswer};
 use crate::route::{Route, may_be_created};
 use async_trait::Boxed;
 use ferromq_model::{names, perm};
-use ferromq_net::{ConnectOptions, Connections};
+use ferromq_net::{ConnectOptions, Connection, Connections};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{ConsumerData, HeartbeatData, ProducerData, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
@@ -20,6 +20,7 @@ use ferromq_protocol::headers::{ConsumerGroupRequest, RouteRequest, UnregisterCl
 use ferromq_protocol::message_id::UniqueIds;
 use from_broker::FromBroker;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -102,9 +103,9 @@ pub(crate) struct Instance {
     name_servers: Vec<String>,
     current_name_server: AtomicUsize,
     connections: Arc<Connections>,
-    routes: Mutex<HashMap<String, Arc<Route>>>,
+    routes: Mutex<FxHashMap<String, Arc<Route>>>,
     /// Addresses by broker name and broker id.
-    brokers: Mutex<HashMap<String, BTreeMap<i64, String>>>,
+    brokers: Mutex<FxHashMap<String, BTreeMap<i64, String>>>,
     members: Mutex<Members>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -369,6 +370,12 @@ impl Instance {
         self.routes.lock().get(topic).cloned()
     }
 
+    /// The route of a topic that messages can be sent to, if it is known.
+    pub(crate) fn publishable_route(&self, topic: &str) -> Option<Arc<Route>> {
+        let routes = self.routes.lock();
+        routes.get(topic).filter(|route| !route.writable.is_empty()).cloned()
+    }
+
     /// Fetches the route of a topic; an unknown one keeps what was known before.
     pub(crate) async fn refresh(&self, topic: &str) -> Result<Option<Arc<Route>>, Error> {
         match self.fetch(topic).await? {
@@ -383,7 +390,7 @@ impl Instance {
         topic: &str,
         queues: i32,
     ) -> Result<Arc<Route>, Error> {
-        if let Some(route) = self.known_route(topic).filter(|route| !route.writable.is_empty()) {
+        if let Some(route) = self.publishable_route(topic) {
             return Ok(route);
         }
         if let Some(route) = self.refresh(topic).await? {
@@ -464,6 +471,11 @@ impl Instance {
         let brokers = self.brokers.lock();
         let address = brokers.get(broker).and_then(|addresses| addresses.get(&0));
         address.cloned().ok_or_else(|| Error::BrokerUnknown { broker: broker.to_string() })
+    }
+
+    /// The connection to the master of a broker group, if there is one.
+    pub(crate) fn connected_master(&self, broker: &str) -> Option<Arc<Connection>> {
+        self.connections.open(self.brokers.lock().get(broker)?.get(&0)?)
     }
 
     /// A broker of a group to read from: the one with this id, or any.

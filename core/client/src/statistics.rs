@@ -4,6 +4,7 @@ use crate::consumer::core::now_ms;
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
 use serde::Serialize;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -161,10 +162,10 @@ impl Default for Sends {
 
 impl Sends {
     /// Messages with so many bytes of bodies are on their way until what this gives is dropped.
-    pub(crate) fn begin(&self, messages: usize, bytes: usize) -> OnTheWay<'_> {
+    pub(crate) fn begin(self: &Arc<Self>, messages: usize, bytes: usize) -> OnTheWay {
         let (messages, bytes) = (messages as u64, bytes as u64);
         self.in_flight.fetch_add(messages, Ordering::Relaxed);
-        OnTheWay { sends: self, messages, bytes, start: Instant::now(), stored: false }
+        OnTheWay { sends: self.clone(), messages, bytes, start: Instant::now(), stored: false }
     }
 
     pub(crate) fn retried(&self) {
@@ -211,23 +212,28 @@ fn latencies(of: &Histogram<u32>) -> LatencyStatistics {
 }
 
 /// Messages on their way. Dropped without being stored, they failed.
-pub(crate) struct OnTheWay<'a> {
-    sends: &'a Sends,
+pub(crate) struct OnTheWay {
+    sends: Arc<Sends>,
     messages: u64,
     bytes: u64,
     start: Instant,
     stored: bool,
 }
 
-impl OnTheWay<'_> {
+impl OnTheWay {
+    /// Since when.
+    pub(crate) fn start(&self) -> Instant {
+        self.start
+    }
+
     pub(crate) fn end(mut self, stored: bool) {
         self.stored = stored;
     }
 }
 
-impl Drop for OnTheWay<'_> {
+impl Drop for OnTheWay {
     fn drop(&mut self) {
-        let sends = self.sends;
+        let sends = &self.sends;
         sends.in_flight.fetch_sub(self.messages, Ordering::Relaxed);
         if !self.stored {
             sends.failed.fetch_add(self.messages, Ordering::Relaxed);
@@ -260,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_given_up_has_failed_and_is_not_on_its_way() {
-        let sends = Sends::default();
+        let sends = Arc::new(Sends::default());
         sends.begin(3, 30).end(true);
         drop(sends.begin(2, 20));
         let waiting = sends.begin(5, 50);
