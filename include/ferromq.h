@@ -12,6 +12,11 @@
 #define FERROMQ_ABI_VERSION 1
 
 /**
+ * How many messages of `ferromq_producer_send_async` may be on their way or wait to be polled for.
+ */
+#define FERROMQ_MAX_COMPLETIONS 65536
+
+/**
  * Nothing is said.
  */
 #define FERROMQ_LOG_OFF 0
@@ -271,6 +276,33 @@ ferromq_error_t *ferromq_admin_close(const ferromq_admin_t *admin);
  * Ends administration.
  */
 void ferromq_admin_destroy(ferromq_admin_t *admin);
+
+/**
+ * How many there are; 0 for NULL.
+ */
+uintptr_t ferromq_completions_count(const ferromq_completions_t *completions);
+
+/**
+ * The token of one.
+ */
+uint64_t ferromq_completions_token(const ferromq_completions_t *completions, uintptr_t index);
+
+/**
+ * The receipt of one; NULL when it failed. Borrowed from the completions.
+ */
+const ferromq_receipt_t *ferromq_completions_receipt(const ferromq_completions_t *completions,
+                                                     uintptr_t index);
+
+/**
+ * Why one failed; NULL when it was stored. Borrowed from the completions.
+ */
+const ferromq_error_t *ferromq_completions_error(const ferromq_completions_t *completions,
+                                                 uintptr_t index);
+
+/**
+ * Ends completions.
+ */
+void ferromq_completions_destroy(ferromq_completions_t *completions);
 
 /**
  * Empty settings: everything has its default.
@@ -579,7 +611,8 @@ ferromq_error_t *ferromq_producer_send_batch(const ferromq_producer_t *producer,
 
 /**
  * Sends a message in the background. What becomes of it is told by `ferromq_producer_poll`, under this
- * token. Waits only when `backPressureForAsyncSendNum` messages are on their way.
+ * token. Waits only when `backPressureForAsyncSendNum` messages are on their way. Fails with `UNPOLLED` when
+ * `FERROMQ_MAX_COMPLETIONS` messages are on their way or have not been polled for.
  */
 ferromq_error_t *ferromq_producer_send_async(const ferromq_producer_t *producer,
                                              const ferromq_message_t *message,
@@ -605,33 +638,6 @@ ferromq_error_t *ferromq_producer_poll(const ferromq_producer_t *producer,
                                        uintptr_t max,
                                        int64_t timeout_ms,
                                        ferromq_completions_t **completions);
-
-/**
- * How many there are; 0 for NULL.
- */
-uintptr_t ferromq_completions_count(const ferromq_completions_t *completions);
-
-/**
- * The token of one.
- */
-uint64_t ferromq_completions_token(const ferromq_completions_t *completions, uintptr_t index);
-
-/**
- * The receipt of one; NULL when it failed. Borrowed from the completions.
- */
-const ferromq_receipt_t *ferromq_completions_receipt(const ferromq_completions_t *completions,
-                                                     uintptr_t index);
-
-/**
- * Why one failed; NULL when it was stored. Borrowed from the completions.
- */
-const ferromq_error_t *ferromq_completions_error(const ferromq_completions_t *completions,
-                                                 uintptr_t index);
-
-/**
- * Ends completions.
- */
-void ferromq_completions_destroy(ferromq_completions_t *completions);
 
 /**
  * The queues of a topic that can be written to.

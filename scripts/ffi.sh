@@ -53,7 +53,7 @@ done
 echo "== tests"
 for kind in shared static; do
     declare -n libraries=$kind
-    for test in clients callbacks; do
+    for test in clients callbacks unpolled; do
         "${c[@]}" -pthread "ffi/tests/$test.c" -o "$work/$test-$kind" "${libraries[@]}"
         timeout 120 "$work/$test-$kind"
     done

@@ -20,7 +20,7 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
-    fn new(kind: ErrorKind, message: &str) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: &str) -> Self {
         let ErrorKind { code, name, retryable } = kind;
         Fault { code, name: c_text(name), message: c_text(message), retryable }
     }

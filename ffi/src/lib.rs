@@ -13,6 +13,7 @@
 
 mod admin;
 mod callback;
+mod completions;
 mod config;
 mod consumer;
 mod error;

@@ -3,6 +3,8 @@
 use crate::error::Fault;
 use facade::Error;
 use std::ffi::{CStr, CString, c_char};
+use std::sync::OnceLock;
+use std::task::{Context, Poll, Waker};
 
 /// A handle that C owns from now on.
 pub(crate) fn give<T>(value: T) -> *mut T {
@@ -157,6 +159,11 @@ pub(crate) fn c_text(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
+/// A text as C has it, made when it is first asked for.
+pub(crate) fn terminated(place: &OnceLock<CString>, text: &str) -> *const c_char {
+    place.get_or_init(|| c_text(text)).as_ptr()
+}
+
 /// Waits for an operation that cannot fail.
 pub(crate) fn attend(work: impl Future<Output = ()>) -> Result<(), Fault> {
     facade::runtime()?.block_on(work);
@@ -166,4 +173,14 @@ pub(crate) fn attend(work: impl Future<Output = ()>) -> Result<(), Fault> {
 /// Waits for an operation.
 pub(crate) fn wait<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
     Ok(facade::runtime()?.block_on(work)?)
+}
+
+/// Waits for an operation that as a rule is over at once: it is looked at before the runtime is entered.
+pub(crate) fn wait_briefly<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Fault> {
+    let runtime = facade::runtime()?;
+    let mut work = std::pin::pin!(work);
+    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Ok(outcome?),
+        Poll::Pending => Ok(runtime.block_on(work)?),
+    }
 }

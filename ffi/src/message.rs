@@ -1,11 +1,12 @@
 //! Messages to be sent, and where they went.
 
 use crate::error::{Fault, answer, ferromq_error_t, guard};
-use crate::memory::{Out, bytes, c_text, handle, take, text};
+use crate::memory::{Out, bytes, handle, take, terminated, text};
 use bytes::Bytes;
 use facade::{Message, SendReceipt, SendStatus};
 use parking_lot::Mutex;
 use std::ffi::{CString, c_char};
+use std::sync::OnceLock;
 
 /// A message to be sent; it can be sent more than once.
 pub struct ferromq_message_t(pub(crate) Mutex<Message>);
@@ -111,28 +112,20 @@ pub const FERROMQ_SEND_SLAVE_NOT_AVAILABLE: i32 = 3;
 
 /// Where a message went.
 pub struct ferromq_receipt_t {
-    status: i32,
-    message_id: CString,
-    offset_message_id: CString,
-    broker_name: CString,
-    queue_id: i32,
-    queue_offset: i64,
+    receipt: SendReceipt,
+    // Made when they are asked for: most receipts are only looked at for there being one.
+    message_id: OnceLock<CString>,
+    offset_message_id: OnceLock<CString>,
+    broker_name: OnceLock<CString>,
 }
 
 impl From<SendReceipt> for ferromq_receipt_t {
     fn from(receipt: SendReceipt) -> Self {
         ferromq_receipt_t {
-            status: match receipt.status {
-                SendStatus::Ok => FERROMQ_SEND_OK,
-                SendStatus::FlushDiskTimeout => FERROMQ_SEND_FLUSH_DISK_TIMEOUT,
-                SendStatus::FlushSlaveTimeout => FERROMQ_SEND_FLUSH_SLAVE_TIMEOUT,
-                SendStatus::SlaveNotAvailable => FERROMQ_SEND_SLAVE_NOT_AVAILABLE,
-            },
-            message_id: c_text(&receipt.message_id),
-            offset_message_id: c_text(&receipt.offset_message_id),
-            broker_name: c_text(&receipt.queue.broker_name),
-            queue_id: receipt.queue.queue_id,
-            queue_offset: receipt.queue_offset,
+            receipt,
+            message_id: OnceLock::new(),
+            offset_message_id: OnceLock::new(),
+            broker_name: OnceLock::new(),
         }
     }
 }
@@ -149,7 +142,12 @@ fn of<T>(
 /// One of `FERROMQ_SEND_…`; -1 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_receipt_status(receipt: *const ferromq_receipt_t) -> i32 {
-    of(receipt, -1, |receipt| receipt.status)
+    of(receipt, -1, |it| match it.receipt.status {
+        SendStatus::Ok => FERROMQ_SEND_OK,
+        SendStatus::FlushDiskTimeout => FERROMQ_SEND_FLUSH_DISK_TIMEOUT,
+        SendStatus::FlushSlaveTimeout => FERROMQ_SEND_FLUSH_SLAVE_TIMEOUT,
+        SendStatus::SlaveNotAvailable => FERROMQ_SEND_SLAVE_NOT_AVAILABLE,
+    })
 }
 
 /// The id that the producer gave the message. Borrowed from the receipt.
@@ -157,7 +155,7 @@ pub unsafe extern "C" fn ferromq_receipt_status(receipt: *const ferromq_receipt_
 pub unsafe extern "C" fn ferromq_receipt_message_id(
     receipt: *const ferromq_receipt_t,
 ) -> *const c_char {
-    of(receipt, c"".as_ptr(), |receipt| receipt.message_id.as_ptr())
+    of(receipt, c"".as_ptr(), |it| terminated(&it.message_id, &it.receipt.message_id))
 }
 
 /// The id that says where it is stored, for `ferromq_admin_view_message`. Borrowed from the receipt.
@@ -165,7 +163,7 @@ pub unsafe extern "C" fn ferromq_receipt_message_id(
 pub unsafe extern "C" fn ferromq_receipt_offset_message_id(
     receipt: *const ferromq_receipt_t,
 ) -> *const c_char {
-    of(receipt, c"".as_ptr(), |receipt| receipt.offset_message_id.as_ptr())
+    of(receipt, c"".as_ptr(), |it| terminated(&it.offset_message_id, &it.receipt.offset_message_id))
 }
 
 /// The broker that has it. Borrowed from the receipt.
@@ -173,19 +171,19 @@ pub unsafe extern "C" fn ferromq_receipt_offset_message_id(
 pub unsafe extern "C" fn ferromq_receipt_broker_name(
     receipt: *const ferromq_receipt_t,
 ) -> *const c_char {
-    of(receipt, c"".as_ptr(), |receipt| receipt.broker_name.as_ptr())
+    of(receipt, c"".as_ptr(), |it| terminated(&it.broker_name, &it.receipt.queue.broker_name))
 }
 
 /// The number of the queue that has it; -1 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_receipt_queue_id(receipt: *const ferromq_receipt_t) -> i32 {
-    of(receipt, -1, |receipt| receipt.queue_id)
+    of(receipt, -1, |it| it.receipt.queue.queue_id)
 }
 
 /// Its offset in the queue, of several messages that of the first; -1 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_receipt_queue_offset(receipt: *const ferromq_receipt_t) -> i64 {
-    of(receipt, -1, |receipt| receipt.queue_offset)
+    of(receipt, -1, |it| it.receipt.queue_offset)
 }
 
 /// Ends a receipt.

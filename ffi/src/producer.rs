@@ -1,28 +1,22 @@
 //! Sending.
 
 use crate::callback::{Callback, Callers, ferromq_user_data_destroy_t};
+use crate::completions::{Completions, ferromq_completions_t};
 use crate::config::{ferromq_config_t, read};
-use crate::error::{Fault, answer, ferromq_error_t, guard};
-use crate::memory::{Out, attend, handle, take, text, wait};
+use crate::error::{Fault, ferromq_error_t, guard};
+use crate::memory::{Out, attend, handle, take, text, wait, wait_briefly};
 use crate::message::{ferromq_message_t, ferromq_receipt_t};
 use crate::queues::ferromq_queues_t;
 use crate::texts::ferromq_texts_t;
-use facade::{Error, Message, MessageQueue, Producer, ProducerConfig};
+use facade::{Message, MessageQueue, Producer, ProducerConfig};
 use std::ffi::{c_char, c_void};
-use std::ptr::null;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::Mutex;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-type Completion = (u64, Result<ferromq_receipt_t, ferromq_error_t>);
+use std::time::{Duration, Instant};
 
 /// Sends messages. Any thread may use it at any time.
 pub struct ferromq_producer_t {
     producer: Producer,
-    /// Nothing more once the producer is closed.
-    completed: parking_lot::Mutex<Option<UnboundedSender<Completion>>>,
-    completions: Arc<Mutex<UnboundedReceiver<Completion>>>,
+    completions: Arc<Completions>,
     callers: Callers,
 }
 
@@ -31,7 +25,7 @@ impl ferromq_producer_t {
         self.callers.refuse_own()?;
         attend(self.producer.close())?;
         // The callback hears of what is still on its way, and then of the end.
-        self.completed.lock().take();
+        self.completions.close();
         self.callers.finish();
         Ok(())
     }
@@ -42,9 +36,6 @@ impl Drop for ferromq_producer_t {
         let _ = self.close();
     }
 }
-
-/// What became of messages that were sent without waiting.
-pub struct ferromq_completions_t(Vec<Completion>);
 
 /// Starts a producer. Settings: those of clients and producers; `namesrvAddr` is the only one needed.
 #[unsafe(no_mangle)]
@@ -58,11 +49,9 @@ pub unsafe extern "C" fn ferromq_producer_create(
         out.required()?;
         let (client, own) = read::<ProducerConfig>(config)?;
         let producer = wait(Producer::start(client, own))?;
-        let (completed, completions) = unbounded_channel();
         out.put(ferromq_producer_t {
             producer,
-            completed: parking_lot::Mutex::new(Some(completed)),
-            completions: Arc::new(Mutex::new(completions)),
+            completions: Arc::default(),
             callers: Callers::default(),
         });
         Ok(())
@@ -177,7 +166,8 @@ pub unsafe extern "C" fn ferromq_producer_send_batch(
 }
 
 /// Sends a message in the background. What becomes of it is told by `ferromq_producer_poll`, under this
-/// token. Waits only when `backPressureForAsyncSendNum` messages are on their way.
+/// token. Waits only when `backPressureForAsyncSendNum` messages are on their way. Fails with `UNPOLLED` when
+/// `FERROMQ_MAX_COMPLETIONS` messages are on their way or have not been polled for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_producer_send_async(
     producer: *const ferromq_producer_t,
@@ -186,14 +176,9 @@ pub unsafe extern "C" fn ferromq_producer_send_async(
 ) -> *mut ferromq_error_t {
     guard(|| {
         let (it, message) = parts(producer, message)?;
-        let completed = it.completed.lock().clone().ok_or(Error::Closed)?;
-        let sending = wait(it.producer.send_in_background(message))?;
-        facade::runtime()?.spawn(async move {
-            let outcome = sending.await;
-            let outcome = outcome.map(Into::into).map_err(|error| ferromq_error_t(error.into()));
-            // Nobody hears it when the producer is destroyed.
-            let _ = completed.send((token, outcome));
-        });
+        let place = it.completions.reserve(token)?;
+        let accepted = wait_briefly(it.producer.accept(message))?;
+        accepted.send(move |outcome| place.fill(outcome));
         Ok(())
     })
 }
@@ -219,18 +204,10 @@ pub unsafe extern "C" fn ferromq_producer_on_completions(
         // SAFETY: the caller gives NULL or a producer that is not destroyed.
         let it = unsafe { handle(producer, "the producer") }?;
         let function = callback.required()?;
-        if it.completed.lock().is_none() {
-            return Err(Error::Closed.into());
-        }
-        let (runtime, completions) = (facade::runtime()?, it.completions.clone());
+        it.completions.open()?;
+        let completions = it.completions.clone();
         it.callers.set("ferromq-completions", move |_| {
-            let mut completions = runtime.block_on(completions.lock());
-            loop {
-                let mut all = Vec::new();
-                if runtime.block_on(completions.recv_many(&mut all, 256)) == 0 {
-                    return;
-                }
-                let all = ferromq_completions_t(all);
+            while let Some(all) = completions.take(256, None) {
                 // SAFETY: a function of this type, with its data and completions that live until it returns.
                 unsafe { function(&raw const all, callback.data()) };
             }
@@ -254,75 +231,13 @@ pub unsafe extern "C" fn ferromq_producer_poll(
         // SAFETY: the caller gives NULL or a producer that is not destroyed.
         let it = unsafe { handle(producer, "the producer") }?;
         it.callers.none()?;
-        let patience = Duration::from_millis(timeout_ms.max(0) as u64);
-        let all = facade::runtime()?.block_on(async {
-            let mut all = Vec::new();
-            let mut completions = it.completions.lock().await;
-            let some = completions.recv_many(&mut all, max.clamp(1, 4096));
-            // Cancelled, it has taken nothing.
-            let _ = tokio::time::timeout(patience, some).await;
-            all
-        });
-        out.put(ferromq_completions_t(all));
+        facade::runtime()?;
+        // A year is as good as for ever, and fits every clock.
+        let patience = Duration::from_millis(timeout_ms.clamp(0, 31_536_000_000) as u64);
+        let all = it.completions.take(max.clamp(1, 4096), Some(Instant::now() + patience));
+        out.put(all.unwrap_or_default());
         Ok(())
     })
-}
-
-fn completion<T>(
-    completions: *const ferromq_completions_t,
-    index: usize,
-    otherwise: T,
-    what: impl FnOnce(&Completion) -> T,
-) -> T {
-    answer(otherwise, || {
-        // SAFETY: the caller gives NULL or completions that are not destroyed.
-        let all = unsafe { handle(completions, "the completions") }?;
-        let one = all.0.get(index).ok_or_else(|| Fault::argument("no such index".to_string()))?;
-        Ok(what(one))
-    })
-}
-
-/// How many there are; 0 for NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ferromq_completions_count(
-    completions: *const ferromq_completions_t,
-) -> usize {
-    // SAFETY: the caller gives NULL or completions that are not destroyed.
-    answer(0, || Ok(unsafe { handle(completions, "the completions") }?.0.len()))
-}
-
-/// The token of one.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ferromq_completions_token(
-    completions: *const ferromq_completions_t,
-    index: usize,
-) -> u64 {
-    completion(completions, index, 0, |one| one.0)
-}
-
-/// The receipt of one; NULL when it failed. Borrowed from the completions.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ferromq_completions_receipt(
-    completions: *const ferromq_completions_t,
-    index: usize,
-) -> *const ferromq_receipt_t {
-    completion(completions, index, null(), |one| one.1.as_ref().map_or(null(), |it| it))
-}
-
-/// Why one failed; NULL when it was stored. Borrowed from the completions.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ferromq_completions_error(
-    completions: *const ferromq_completions_t,
-    index: usize,
-) -> *const ferromq_error_t {
-    completion(completions, index, null(), |one| one.1.as_ref().err().map_or(null(), |it| it))
-}
-
-/// Ends completions.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ferromq_completions_destroy(completions: *mut ferromq_completions_t) {
-    // SAFETY: the caller gives NULL or completions that it does not use any more.
-    unsafe { take(completions) };
 }
 
 /// The queues of a topic that can be written to.

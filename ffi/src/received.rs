@@ -1,7 +1,7 @@
 //! Messages that were received, in batches.
 
 use crate::error::{Fault, answer};
-use crate::memory::{c_text, handle, take};
+use crate::memory::{c_text, handle, take, terminated};
 use facade::{Delivery, ReceivedMessage};
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString, c_char};
@@ -121,10 +121,6 @@ fn of<'a, T>(
 ) -> T {
     // SAFETY: the caller gives NULL or a message whose batch is not destroyed.
     answer(otherwise, || Ok(what(unsafe { handle(message, "the message") }?)))
-}
-
-fn terminated(place: &OnceLock<CString>, text: &str) -> *const c_char {
-    place.get_or_init(|| c_text(text)).as_ptr()
 }
 
 /// Puts a size where the caller wants it.

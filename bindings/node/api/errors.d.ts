@@ -17,6 +17,7 @@ export declare const ERROR_NUMBERS: {
     readonly FILE: -11;
     readonly FORKED: -12;
     readonly NO_BROKER: -13;
+    readonly UNPOLLED: -14;
     readonly INTERNAL: -100;
     readonly ABORTED: -101;
     readonly SERVER: -102;

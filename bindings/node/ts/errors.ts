@@ -17,6 +17,7 @@ export const ERROR_NUMBERS = {
   FILE: -11,
   FORKED: -12,
   NO_BROKER: -13,
+  UNPOLLED: -14,
   INTERNAL: -100,
   ABORTED: -101,
   SERVER: -102,

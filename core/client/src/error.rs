@@ -159,6 +159,8 @@ error_kinds! {
     FORKED = -12;
     /// No broker has registered.
     NO_BROKER = -13, retryable;
+    /// What became of earlier messages has not been asked for; only where that is polled, which is C.
+    UNPOLLED = -14, retryable;
     /// A defect of FerroMQ, found by a binding.
     INTERNAL = -100;
     /// The caller gave the operation up.
@@ -290,6 +292,7 @@ mod tests {
                 (-11, "FILE"),
                 (-12, "FORKED"),
                 (-13, "NO_BROKER"),
+                (-14, "UNPOLLED"),
                 (-100, "INTERNAL"),
                 (-101, "ABORTED"),
                 (-102, "SERVER"),

@@ -28,6 +28,6 @@ pub use consumer::{Consumed, Consumer, Delivery, PushConsumer, PushConsumerBuild
 pub use error::{Error, ErrorKind};
 pub use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
-pub use producer::{Producer, Sending};
+pub use producer::{Accepted, Producer, Sending};
 pub use pull_consumer::PullConsumer;
 pub use statistics::{ConsumerStatistics, LatencyStatistics, ProducerStatistics, QueueStatistics};

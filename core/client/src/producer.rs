@@ -84,26 +84,20 @@ impl Producer {
     /// What is wrong with the message, or [`Error::Closed`].
     pub async fn send_in_background(&self, message: Message) -> Result<Sending, Error> {
         let (told, sent) = oneshot::channel();
-        self.send_then(message, move |outcome| drop(told.send(outcome))).await?;
+        self.accept(message).await?.send(move |outcome| drop(told.send(outcome)));
         Ok(Sending(sent))
     }
 
-    /// As [`send_in_background`](Self::send_in_background), for those who need no future: `done` is told
-    /// what became of the message, as a rule on a thread of the runtime. It must neither block nor take
-    /// long. Unless too much is on its way, this does all it does when it is first polled, and it may be
-    /// polled anywhere, also outside of the runtime.
+    /// The first half of [`send_in_background`](Self::send_in_background), for those who need no future for
+    /// the second. Unless too much is on its way it is over when it is first polled, which may be done
+    /// anywhere, also outside of the runtime.
     ///
     /// # Errors
-    /// As there; `done` is not called then.
-    pub async fn send_then(
-        &self,
-        message: Message,
-        done: impl FnOnce(Result<SendReceipt, Error>) + Send + 'static,
-    ) -> Result<(), Error> {
+    /// As there.
+    pub async fn accept(&self, message: Message) -> Result<Accepted, Error> {
         let prepared = self.inner.prepare(message)?;
         let permits = self.inner.permits(&prepared).await?;
-        self.inner.send_then(prepared, permits, done);
-        Ok(())
+        Ok(Accepted { inner: self.inner.clone(), prepared, permits })
     }
 
     /// [`send_in_background`](Self::send_in_background) and its result in one, for callers that make
@@ -206,6 +200,21 @@ impl Producer {
 
 /// A share of what may be on its way: of messages, and of bytes.
 type Permits = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// A message that may be sent now. Dropped, it is not sent.
+pub struct Accepted {
+    inner: Arc<Inner>,
+    prepared: Prepared,
+    permits: Permits,
+}
+
+impl Accepted {
+    /// Sends it. `done` is told what became of it, as a rule on a thread of the runtime: it must neither
+    /// block nor take long.
+    pub fn send(self, done: impl FnOnce(Result<SendReceipt, Error>) + Send + 'static) {
+        self.inner.send_then(self.prepared, self.permits, done);
+    }
+}
 
 /// A message that is sent in the background. Dropped, it is sent all the same.
 pub struct Sending(oneshot::Receiver<Result<SendReceipt, Error>>);
