@@ -224,6 +224,52 @@ async fn too_many_messages_or_bytes_in_the_background_wait() {
 }
 
 #[tokio::test]
+async fn messages_in_the_background_are_tried_again_and_fail_as_others() {
+    let cluster = Cluster::start(&[OK, OK]).await;
+    let patient_one = producer(&cluster, patient(5000)).await;
+    let send = async |producer: &Producer, count| {
+        let mut sends = Vec::new();
+        for _ in 0..count {
+            sends.push(producer.send_in_background(message()).await.unwrap());
+        }
+        let mut ends = Vec::new();
+        for send in sends {
+            ends.push(send.await);
+        }
+        ends
+    };
+    // The first have to wait for route and connections, those after them only for answers.
+    for (first_broker, stored_by_it) in
+        [(OK, 8), (OK, 8), (Answer::Code(response::SYSTEM_BUSY), 0), (Answer::Hangup, 0)]
+    {
+        cluster.answer(0, first_broker);
+        let receipts: Vec<_> =
+            send(&patient_one, 16).await.into_iter().map(Result::unwrap).collect();
+        let stored = receipts.iter().filter(|receipt| receipt.queue.broker_name == "a").count();
+        assert_eq!(stored, stored_by_it, "{first_broker:?}");
+    }
+    let told = patient_one.statistics();
+    assert_eq!((told.sent, told.failed, told.in_flight), (64, 0, 0));
+    assert!(told.retries >= 16, "{}", told.retries);
+
+    let short = producer(&cluster, patient(100)).await;
+    for (answer, name) in [
+        (Answer::Silence, "TIMEOUT"),
+        (Answer::Code(13), "MESSAGE_ILLEGAL"),
+        (Answer::Hangup, "CONNECTION"),
+    ] {
+        cluster.answer(0, answer);
+        cluster.answer(1, answer);
+        for end in send(&short, 4).await {
+            assert_eq!(end.unwrap_err().name(), name);
+        }
+    }
+    assert_eq!((short.statistics().failed, short.statistics().in_flight), (12, 0));
+    patient_one.close().await;
+    short.close().await;
+}
+
+#[tokio::test]
 async fn closing_waits_for_the_background_and_ends_everything() {
     let cluster = Cluster::start(&[OK]).await;
     let producer = producer(&cluster, patient(20_000)).await;
