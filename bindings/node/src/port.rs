@@ -83,24 +83,14 @@ struct Shared {
 }
 
 impl Shared {
-    fn settle(self: Arc<Self>, done: Done) {
-        {
+    fn settle(&self, done: Done) {
+        let first = {
             let mut list = self.done.lock();
             list.push(done);
-            if list.len() > 1 {
-                return;
-            }
-        }
-        // Whoever finds the list empty sees to it that the thread wakes, which then takes the whole list. Not
-        // at once: a task begins when the one that reads answers has read all that came together.
-        match ferromq::runtime() {
-            Ok(runtime) => drop(runtime.spawn(async move { self.ring() })),
-            Err(_) => self.ring(),
-        }
-    }
-
-    fn ring(&self) {
-        if let Some(wake) = &*self.wake.lock() {
+            list.len() == 1
+        };
+        // Whoever finds the list empty wakes the thread, which then takes the whole list.
+        if first && let Some(wake) = &*self.wake.lock() {
             // SAFETY: valid until `gone` has taken it away, under this lock.
             unsafe {
                 sys::napi_call_threadsafe_function(
@@ -204,15 +194,13 @@ struct Pending {
 }
 
 impl Pending {
-    fn settle<A: Answer>(mut self, outcome: Result<A, Failure>) {
-        self.finish(
-            outcome.map(|answer| -> IntoJs { Box::new(move |env: &Env| answer.into_js(env)) }),
-        );
+    fn settle(mut self, outcome: Result<IntoJs, Failure>) {
+        self.finish(outcome);
     }
 
     fn finish(&mut self, outcome: Result<IntoJs, Failure>) {
         if let Some(deferred) = self.deferred.take() {
-            self.shared.clone().settle(Done { deferred, holds: self.holds, outcome });
+            self.shared.settle(Done { deferred, holds: self.holds, outcome });
         }
     }
 }
@@ -259,11 +247,6 @@ impl Limits {
             timeout: timeout_ms.map(millis),
             abort: abort.map(|abort| abort.sender.subscribe()),
         }
-    }
-
-    /// Whether there are none.
-    pub fn none(&self) -> bool {
-        self.timeout.is_none() && self.abort.is_none()
     }
 
     async fn keep<A>(
@@ -351,43 +334,6 @@ impl Port {
         limits: Limits,
         work: impl Future<Output = Result<A, Failure>> + Send + 'static,
     ) -> napi::Result<Promised> {
-        let (pending, promised) = self.pending(env, holds)?;
-        match ferromq::runtime() {
-            Ok(runtime) => drop(runtime.spawn(async move {
-                pending.settle(limits.keep(operation, work).await);
-            })),
-            Err(error) => pending.settle::<()>(Err(error.into())),
-        }
-        Ok(promised)
-    }
-
-    /// A promise of what becomes of a message, for which there is no task. The process stays alive for it.
-    pub(crate) fn promise_sent(
-        &self,
-        env: &Env,
-        producer: ferromq::Producer,
-        message: ferromq::Message,
-    ) -> napi::Result<Promised> {
-        let (pending, promised) = self.pending(env, true)?;
-        let runtime = ferromq::runtime();
-        if let Err(error) = runtime {
-            pending.settle::<()>(Err(error.into()));
-            return Ok(promised);
-        }
-        let begun = ferromq::begin(async move {
-            match producer.accept(message).await {
-                Ok(accepted) => {
-                    accepted.send(|sent| pending.settle(sent.map_err(Failure::from)));
-                }
-                Err(error) => pending.settle::<()>(Err(error.into())),
-            }
-        });
-        // The runtime was there a moment ago.
-        drop(begun);
-        Ok(promised)
-    }
-
-    fn pending(&self, env: &Env, holds: bool) -> napi::Result<(Pending, Promised)> {
         let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: `env` is that of the running call.
         check_status!(unsafe { sys::napi_create_promise(env.raw(), &mut deferred, &mut promise) })?;
@@ -396,6 +342,16 @@ impl Port {
         }
         let deferred = Some(Deferred(deferred));
         let pending = Pending { shared: self.shared.clone(), deferred, holds };
-        Ok((pending, Promised(promise)))
+        match ferromq::runtime() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                let outcome = limits.keep(operation, work).await;
+                pending
+                    .settle(outcome.map(|answer| -> IntoJs {
+                        Box::new(move |env: &Env| answer.into_js(env))
+                    }));
+            })),
+            Err(error) => pending.settle(Err(error.into())),
+        }
+        Ok(Promised(promise))
     }
 }

@@ -133,9 +133,6 @@ impl NativeProducer {
         let message = message(topic, body, flag, properties.unwrap_or_default());
         let (producer, limits) = (self.producer.clone(), Limits::new(timeout_ms, abort));
         let Some(route) = route else {
-            if limits.none() {
-                return self.port.promise_sent(&env, producer, message);
-            }
             return self.port.promise(&env, true, "a send", limits, async move {
                 // When it is aborted, it may have been sent all the same.
                 Ok(producer.send_bounded(message).await?)

@@ -16,18 +16,7 @@ use std::time::Duration;
 const SLICE: Duration = Duration::from_millis(50);
 
 type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
-/// Is told the outcome of an operation.
-pub(crate) type Tell = Box<dyn FnOnce(Outcome) + Send>;
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// What an operation does.
-enum Work {
-    Future(Boxed<Outcome>),
-    /// What begins by itself, as a rule without waiting, and tells its outcome from another thread: that
-    /// spares a task.
-    Telling(Box<dyn FnOnce(Tell) -> Boxed<()> + Send>),
-}
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Something that takes time. It begins when it is waited for, or handed to an event loop; dropped
 /// before its end, it is cancelled.
@@ -43,16 +32,14 @@ impl Operation {
         F: Future<Output = Result<T, Failure>> + Send + 'static,
         C: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     {
-        let work = async move { outcome(future.await, convert) };
-        Operation { work: Mutex::new(Some(Work::Future(Box::pin(work)))) }
-    }
-
-    /// One that needs no task.
-    pub(crate) fn telling<F: Future<Output = ()> + Send + 'static>(
-        begin: impl FnOnce(Tell) -> F + Send + 'static,
-    ) -> Operation {
-        let begin = Box::new(move |tell| Box::pin(begin(tell)) as Boxed<()>);
-        Operation { work: Mutex::new(Some(Work::Telling(begin))) }
+        let work = async move {
+            let result = future.await;
+            Box::new(move |py: Python<'_>| match result {
+                Ok(value) => convert(py, value),
+                Err(failure) => Err(failure.raised(py)),
+            }) as Outcome
+        };
+        Operation { work: Mutex::new(Some(Box::pin(work))) }
     }
 
     /// One that answers with nothing.
@@ -68,17 +55,6 @@ impl Operation {
     }
 }
 
-/// What a result becomes in Python.
-pub(crate) fn outcome<T: Send + 'static>(
-    result: Result<T, Failure>,
-    convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
-) -> Outcome {
-    Box::new(move |py| match result {
-        Ok(value) => convert(py, value),
-        Err(failure) => Err(failure.raised(py)),
-    })
-}
-
 fn runtime(py: Python<'_>) -> PyResult<&'static tokio::runtime::Runtime> {
     ferromq::runtime().map_err(|error| Failure::from(error).raised(py))
 }
@@ -87,19 +63,7 @@ fn runtime(py: Python<'_>) -> PyResult<&'static tokio::runtime::Runtime> {
 impl Operation {
     /// Waits for the result; other threads of Python go on meanwhile.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let mut work = match self.take()? {
-            Work::Future(work) => work,
-            Work::Telling(begin) => {
-                let (tell, told) = tokio::sync::oneshot::channel();
-                Box::pin(async move {
-                    begin(Box::new(move |outcome| drop(tell.send(outcome)))).await;
-                    let ended = |_| {
-                        outcome::<()>(Err(ferromq::Error::Closed.into()), |py, ()| Ok(py.None()))
-                    };
-                    told.await.unwrap_or_else(ended)
-                })
-            }
-        };
+        let mut work = self.take()?;
         let runtime = runtime(py)?;
         loop {
             let ended = py.detach(|| {
@@ -127,18 +91,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn add(self: Arc<Self>, future: Py<PyAny>, outcome: Outcome) {
-        {
-            let mut arrived = self.arrived.lock();
-            arrived.push((future, outcome));
-            if arrived.len() > 1 {
-                return;
-            }
-        }
-        // The loop takes all at once, so that there is never more than a byte in it. Not at once: a task
-        // begins when the one that reads answers has read all that came together.
-        if let Ok(runtime) = ferromq::runtime() {
-            runtime.spawn(async move { drop((&self.bell).write(&[1])) });
+    fn add(&self, future: Py<PyAny>, outcome: Outcome) {
+        let mut arrived = self.arrived.lock();
+        arrived.push((future, outcome));
+        if arrived.len() == 1 {
+            // The loop takes all at once, so that there is never more than a byte in it.
+            let _ = (&self.bell).write(&[1]);
         }
     }
 }
@@ -163,18 +121,11 @@ impl Arrivals {
     /// Begins an operation whose result goes to a future of the loop.
     fn begin(&self, py: Python<'_>, operation: &Operation, future: Py<PyAny>) -> PyResult<Task> {
         let (work, shared) = (operation.take()?, self.shared.clone());
-        let runtime = runtime(py)?;
-        let handle = match work {
-            Work::Future(work) => {
-                let task = runtime.spawn(async move { shared.add(future, work.await) });
-                Some(task.abort_handle())
-            }
-            Work::Telling(begin) => {
-                let begun = begin(Box::new(move |outcome| shared.add(future, outcome)));
-                ferromq::begin(begun).map_err(|error| Failure::from(error).raised(py))?
-            }
-        };
-        Ok(Task { handle })
+        let task = runtime(py)?.spawn(async move {
+            let outcome = work.await;
+            shared.add(future, outcome);
+        });
+        Ok(Task { handle: task.abort_handle() })
     }
 
     /// Gives every result that is there to its future; called by the loop.
@@ -203,16 +154,13 @@ impl Arrivals {
 /// An operation on its way.
 #[pyclass(frozen, module = "ferromq._native")]
 pub struct Task {
-    /// `None` for one that cannot be called back.
-    handle: Option<tokio::task::AbortHandle>,
+    handle: tokio::task::AbortHandle,
 }
 
 #[pymethods]
 impl Task {
     /// Ends the operation, unless it has ended.
     fn cancel(&self) {
-        if let Some(handle) = &self.handle {
-            handle.abort();
-        }
+        self.handle.abort();
     }
 }

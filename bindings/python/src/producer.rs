@@ -1,8 +1,7 @@
 //! Sending.
 
-use crate::failure::Failure;
 use crate::message::{MessageQueue, SendReceipt, queues};
-use crate::operation::{Operation, outcome};
+use crate::operation::Operation;
 use crate::settings::{Settings, read};
 use bytes::Bytes;
 use ferromq::{ClientConfig, Message, ProducerConfig};
@@ -48,14 +47,7 @@ impl NativeProducer {
     /// Bounded: waits when too much is on its way.
     fn send_bounded(&self, topic: &str, parts: Parts<'_>) -> Operation {
         let (producer, message) = (self.producer.clone(), message(topic, parts));
-        Operation::telling(move |tell| async move {
-            match producer.accept(message).await {
-                Ok(accepted) => {
-                    accepted.send(|sent| tell(outcome(sent.map_err(Failure::from), receipt)));
-                }
-                Err(error) => tell(outcome(Err(error.into()), receipt)),
-            }
-        })
+        Operation::new(async move { Ok(producer.send_bounded(message).await?) }, receipt)
     }
 
     fn send_to(&self, topic: &str, parts: Parts<'_>, queue: MessageQueue) -> Operation {

@@ -39,7 +39,7 @@ mod settings;
 pub use ferromq_client::*;
 pub use ferromq_model::MessageQueue;
 pub use ferromq_model::config::{ConfigTable, SettingError, snake_case};
-pub use runtime::{begin, runtime};
+pub use runtime::runtime;
 #[cfg(feature = "server")]
 pub use server::{Server, ServerError, ServerOptions};
 pub use settings::configure;

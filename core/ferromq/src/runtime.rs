@@ -4,9 +4,7 @@ use ferromq_client::Error;
 #[cfg(unix)]
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::OnceLock;
-use std::task::{Context, Poll, Waker};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::AbortHandle;
 
 /// The process that started the threads: a fork has none of them.
 static SHARED: OnceLock<Result<(u32, Runtime), String>> = OnceLock::new();
@@ -39,21 +37,5 @@ pub fn runtime() -> Result<&'static Runtime, Error> {
         Err(reason) => {
             Err(Error::InvalidArgument(format!("the system gives no threads: {reason}")))
         }
-    }
-}
-
-/// Does what as a rule is over at once: here, and on the [`runtime`] only if it has to wait for something,
-/// for then another thread has to be woken. It must not need the runtime before it first waits.
-///
-/// # Errors
-/// As [`runtime`].
-pub fn begin(
-    work: impl Future<Output = ()> + Send + 'static,
-) -> Result<Option<AbortHandle>, Error> {
-    let runtime = runtime()?;
-    let mut work = Box::pin(work);
-    match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(()) => Ok(None),
-        Poll::Pending => Ok(Some(runtime.spawn(work).abort_handle())),
     }
 }

@@ -66,30 +66,6 @@ pub(crate) fn send(count: usize) -> Result<(), Failure> {
     })
 }
 
-/// By 64 callers at a time.
-pub(crate) fn send_together(count: usize) -> Result<(), Failure> {
-    const CALLERS: usize = 64;
-    let (_server, client) = start()?;
-    run(async {
-        let producer = Producer::start(client, ProducerConfig::default()).await?;
-        let mut callers = tokio::task::JoinSet::new();
-        for _ in 0..CALLERS {
-            let producer = producer.clone();
-            callers.spawn(async move {
-                for _ in 0..count / CALLERS {
-                    producer.send(Message::new(TOPIC, vec![b'x'; 128])).await?;
-                }
-                Ok::<(), ferromq::Error>(())
-            });
-        }
-        while let Some(ended) = callers.join_next().await {
-            ended??;
-        }
-        producer.close().await;
-        Ok(())
-    })
-}
-
 /// In polls of up to 32.
 pub(crate) fn receive(count: usize) -> Result<(), Failure> {
     let (_server, client) = start()?;

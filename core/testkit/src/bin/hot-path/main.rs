@@ -26,7 +26,6 @@ const PATHS: &[(&str, Go)] = &[
     ("broker-batch-32", broker::batch),
     ("broker-pull-32", broker::pull),
     ("client-send-128", client::send),
-    ("client-send-64-together", client::send_together),
     ("client-receive-128", client::receive),
 ];
 
