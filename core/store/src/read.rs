@@ -147,9 +147,10 @@ pub(crate) fn read(
         (result.status, result.next_offset) = (status, next);
         return Ok(result);
     }
+    let most = limits.max_messages.min(transfer.memory.1.max(transfer.disk.1)).max(1);
     let scan = (transfer.filter_bytes / ENTRY as i64).max(limits.max_messages.into()) as usize;
     // Most reads match everything; reading entries for a whole scan would waste their time.
-    let mut step = (limits.max_messages.max(1) as usize).min(scan);
+    let mut step = (most as usize).min(scan);
     let (mut looked_at, mut entries) = (0, Vec::with_capacity(step));
     let mut gather = Gather {
         limits,
@@ -160,7 +161,7 @@ pub(crate) fn read(
         ranges: Vec::new(),
         removed: false,
     };
-    'scan: while looked_at < scan {
+    'scan: while looked_at < scan && gather.result.count < most {
         entries.clear();
         let from = offset + looked_at as i64;
         let left = (scan - looked_at).min((max_offset - from) as usize).min(step);
