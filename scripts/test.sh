@@ -28,6 +28,7 @@ skip() {
     echo "$1: $2" >> "$skipped"
 }
 
+step "no marks of conflicts" bash -c '! git grep -nE "^(<<<<<<<|>>>>>>>) "'
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 step "build" cargo build --quiet --workspace --all-features

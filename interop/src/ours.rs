@@ -96,18 +96,37 @@ pub fn broker(
 
 /// Has `ferromq store check` read a data directory whose broker had `wanted` as settings; damage is an error.
 pub fn check_store(home: &Path, store: &Path, wanted: &[Setting]) -> Result<(), Problem> {
-    let file = home.join("check.conf");
+    store_tool("check", &[store], home, wanted)
+}
+
+/// Has `ferromq store backup` copy a data directory whose broker has `wanted` as settings, and may be running.
+pub fn back_up(
+    home: &Path,
+    store: &Path,
+    target: &Path,
+    wanted: &[Setting],
+) -> Result<(), Problem> {
+    store_tool("backup", &[store, target], home, wanted)
+}
+
+fn store_tool(
+    name: &str,
+    arguments: &[&Path],
+    home: &Path,
+    wanted: &[Setting],
+) -> Result<(), Problem> {
+    let file = home.join(format!("{name}.conf"));
     std::fs::write(&file, settings::lines(&[], wanted))
         .map_err(|source| Problem::File { path: file.clone(), source })?;
     let mut command = Command::new(server()?);
-    command.args(["store", "check"]).arg(store).arg("-c").arg(&file);
-    let output = command.output().map_err(Problem::io("running ferromq store check"))?;
+    command.args(["store", name]).args(arguments).arg("-c").arg(&file);
+    let output = command.output().map_err(Problem::io("running ferromq store"))?;
     match output.status.success() {
         true => Ok(()),
         false => {
             let [said, errors] = [output.stdout, output.stderr]
                 .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            Err(Problem::Wrong(format!("ferromq store check: {}\n{said}{errors}", output.status)))
+            Err(Problem::Wrong(format!("ferromq store {name}: {}\n{said}{errors}", output.status)))
         }
     }
 }

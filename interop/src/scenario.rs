@@ -112,16 +112,19 @@ fn same_bodies(sent: &[Event], received: &[Event]) -> Result<(), Problem> {
 /// Waits until the brokers know the progress of the group up to the end of every queue: clients tell it
 /// every few seconds, and a queue that changes hands before that starts again at an older place.
 fn committed(pair: &Pair<'_>, queues: i32) -> Result<(), Problem> {
-    wire::until("the group's progress at the brokers", SOON, || {
+    let mut behind = String::new();
+    let known = wire::until("the group's progress at the brokers", SOON, || {
         for broker in &pair.cluster.brokers {
             for queue in 0..queues {
                 let end = wire::max_offset(&broker.address, &pair.name, queue)?;
                 let progress = wire::progress(&broker.address, &pair.name, &pair.name, queue)?;
                 if progress.unwrap_or(0) < end {
+                    behind = format!("{} queue {queue}: {progress:?} of {end}", broker.name);
                     return Ok(None);
                 }
             }
         }
         Ok(Some(()))
-    })
+    });
+    known.map_err(|problem| Problem::Wrong(format!("{behind}: {problem}")))
 }

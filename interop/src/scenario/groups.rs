@@ -23,6 +23,9 @@ pub fn rebalancing(pair: &Pair<'_>) -> Result<(), Problem> {
     members.push(member(2)?);
     members.push(member(3)?);
     shared(&members, queues)?;
+    // The brokers made the group's retry topic when they first heard of it.
+    let retries = format!("%RETRY%{}", pair.name);
+    wire::wait_route(&pair.cluster.namesrv, &retries, pair.cluster.brokers.len(), SOON)?;
     let before: Vec<usize> = members.iter().map(|m| m.messages().len()).collect();
     round(pair, &members, "three-")?;
     for (member, before) in members.iter().zip(before) {

@@ -2,7 +2,7 @@
 //! come again to a group whose retry topic has a long name.
 
 use crate::messages::{Messages, Place, Served, physical_offset, read, unchanged};
-use crate::{End, Failure, LONG_GROUP, SEGMENT, Turn, ensure_that, sent};
+use crate::{Failure, LONG_GROUP, SEGMENT, Turn, ensure_that, sent};
 use ferromq::{Message, Producer, ReceivedMessage};
 use ferromq_interop::wire;
 use std::collections::BTreeMap;
@@ -124,13 +124,13 @@ impl Delayed {
             return Err(format!("nobody sent what is at {place:?}: {text}").into());
         };
         // 4.9 recovers queues before it knows of delay levels, and delivers what it recovered at once.
-        let recovered = turn.ends[expected.turn..].contains(&End::Kill) && !turn.plan.is_5x();
+        let recovered = turn.was_killed_since(expected.turn) && !turn.plan.is_5x();
         ensure_that(message.store_timestamp >= expected.due || recovered, || {
             format!("{text} came {} ms early", expected.due - message.store_timestamp)
         })?;
         let count = times.entry(message.body.to_vec()).or_default();
         *count += 1;
-        let killed = turn.ends[expected.turn..].contains(&End::Kill);
+        let killed = turn.was_killed_since(expected.turn);
         ensure_that(*count == 1 || killed, || format!("{text} has come twice"))?;
         // Who delivers leaves in the record what the message was delayed by.
         for (name, value) in [("REAL_TOPIC", Some(topic)), ("REAL_QID", None), ("DELAY", None)] {

@@ -28,8 +28,10 @@ const LONG_GROUP: &str = "a-group-with-a-name-of-one-hundred-and-twenty-five-let
 enum End {
     Stop,
     Kill,
+    /// Killed after a backup, which is what the next broker gets.
+    BackUp,
 }
-use End::{Kill, Stop};
+use End::{BackUp, Kill, Stop};
 
 struct Plan {
     name: &'static str,
@@ -47,7 +49,8 @@ const PLANS: [Plan; 2] = [
             (Apache55, Kill),
             (FerroMq, Kill),
             (Apache55, Stop),
-            (FerroMq, Stop),
+            (FerroMq, BackUp),
+            (Apache55, Stop),
         ],
         two_log_paths: false,
     },
@@ -165,9 +168,13 @@ fn in_turn(plan: &Plan) -> Result<(), Problem> {
         };
         files::one_at_a_time(&turn, folder.path())?;
         runtime.block_on(turn.take(&mut done)).map_err(|error| told(error, process.tail()))?;
+        let copy = folder.path().join("copy");
+        if *end == BackUp {
+            ours::back_up(folder.path(), &store, &copy, &plan.settings(&store))?;
+        }
         match end {
             Stop => drop(process.terminate(Duration::from_secs(60))?),
-            Kill => {
+            Kill | BackUp => {
                 process.kill();
                 process.wait_end(Duration::from_secs(60))?;
             }
@@ -183,6 +190,11 @@ fn in_turn(plan: &Plan) -> Result<(), Problem> {
             done.tables.on_disk(&turn, *end)
         };
         after().map_err(|error| told(error, process.tail()))?;
+        if *end == BackUp {
+            let failed = || Problem::io("putting a backup into place");
+            std::fs::rename(&store, folder.path().join("lost")).map_err(failed())?;
+            std::fs::rename(&copy, &store).map_err(failed())?;
+        }
         // Whoever wrote it, and however it ended.
         ours::check_store(folder.path(), &store, &plan.settings(&store))
             .map_err(|error| told(error.into(), process.tail()))?;
@@ -197,6 +209,11 @@ fn ensure_that(holds: bool, problem: impl FnOnce() -> String) -> Result<(), Fail
 }
 
 impl Turn<'_> {
+    /// Whether any broker was killed from a turn on.
+    fn was_killed_since(&self, turn: usize) -> bool {
+        self.ends[turn..].iter().any(|end| *end != Stop)
+    }
+
     /// Everything that was done before is found; then more is done.
     async fn take(&self, done: &mut Done) -> Result<(), Failure> {
         let admin = Admin::new(self.client.clone())?;

@@ -14,9 +14,10 @@ use super::{Directory, Progress};
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::BLANK;
 use crate::config::StoreConfig;
-use crate::disk::RandomFile;
+use crate::disk::{DirEntry, RandomFile};
 use crate::error::StoreError;
 use crate::examine::UNFINISHED_BACKUP;
+use crate::index;
 use crate::lock::DirectoryLock;
 use crate::queue::{ENTRY, Entry};
 use crate::segment_files;
@@ -57,7 +58,7 @@ pub struct Backup {
 ///
 /// # Errors
 /// When the target holds something else, was used by a broker since, or belongs to another log; when
-/// the source is damaged; when a file cannot be read or written.
+/// the source is damaged, or has an index of a size that `settings` do not name; when a file cannot be read or written.
 pub fn backup(
     source: &Path,
     settings: Option<StoreConfig>,
@@ -65,6 +66,7 @@ pub fn backup(
     progress: &Progress<'_>,
 ) -> Result<Backup, StoreError> {
     let directory = Directory::open(source, settings)?;
+    knows_size_of_index(&directory)?;
     std::fs::create_dir_all(target).map_err(StoreError::file("create", target))?;
     let real = |path: &Path| path.canonicalize().map_err(StoreError::file("open", path));
     if real(source)? == real(target)? {
@@ -96,6 +98,27 @@ pub fn backup(
     copy.date_segments()?;
     progress(copied, copied);
     Ok(Backup { copied, log_start, log_end, queues })
+}
+
+/// The copy's index is made anew. Its files must be as large as the broker has them, and neither it nor
+/// Apache's could tell by their content that they are not.
+fn knows_size_of_index(directory: &Directory) -> Result<(), StoreError> {
+    let folder = directory.root.join("index");
+    let entries = directory.disk.list(&folder).map_err(StoreError::file("list", &folder))?;
+    let expected = index::file_length(&directory.config);
+    let other = |entry: &&DirEntry| {
+        let is_index = !entry.is_directory && entry.name.parse::<u64>().is_ok();
+        is_index && entry.length != 0 && entry.length != expected
+    };
+    match entries.iter().find(other) {
+        Some(entry) => {
+            let what = format!("has {} bytes instead of {expected}", entry.length);
+            let advice =
+                "give the settings of its broker, which has other maxHashSlotNum and maxIndexNum";
+            Err(refusal(&entry.path, what, advice))
+        }
+        None => Ok(()),
+    }
 }
 
 fn refusal(path: &Path, what: impl Into<String>, advice: &'static str) -> StoreError {

@@ -198,3 +198,14 @@ fn a_damaged_source_is_named() {
     let told = back_up(source.path(), target.path()).unwrap_err();
     assert!(told.contains(path.to_str().unwrap()) && told.contains("store repair"), "{told}");
 }
+
+#[test]
+fn an_index_of_another_size_is_not_made_anew_with_a_wrong_one() {
+    let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    made(source.path(), 60);
+    let before = files(target.path());
+    let told = backup(source.path(), None, target.path(), &|_, _| {}).unwrap_err().to_string();
+    assert!(told.contains("index") && told.contains("maxIndexNum"), "{told}");
+    assert_eq!(files(target.path()), before, "nothing was written");
+    back_up(source.path(), target.path()).unwrap();
+}

@@ -3,6 +3,7 @@ package org.ferromq.interop.driver;
 import java.util.Collection;
 import java.util.concurrent.CountDownLatch;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
 
@@ -18,12 +19,11 @@ final class Pull implements Driver.Work {
         consumer.setNamesrvAddr(options.text("namesrv"));
         consumer.setInstanceName(options.text("instance", "pull-" + ProcessHandle.current().pid()));
         consumer.setAutoCommit(false);
+        // Not by seeking: pulls that began before it are counted, and the group's progress with them.
+        consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.start();
         Collection<MessageQueue> queues = consumer.fetchMessageQueues(topic);
         consumer.assign(queues);
-        for (MessageQueue queue : queues) {
-            consumer.seekToBegin(queue);
-        }
         Events.emit("ready");
         int read = 0;
         while (read < expected && stop.getCount() > 0) {
@@ -36,6 +36,8 @@ final class Pull implements Driver.Work {
         for (MessageQueue queue : queues) {
             Events.emit("committed", "topic", topic, "broker", queue.getBrokerName(), "queueId", queue.getQueueId(), "offset", consumer.committed(queue));
         }
+        // The client goes on telling its progress.
+        stop.await();
     }
 
     @Override
