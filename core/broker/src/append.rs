@@ -9,6 +9,7 @@ use ferromq_protocol::code::response;
 use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Records that are in the log, and that nobody has been told about yet.
 #[must_use]
@@ -43,7 +44,7 @@ pub(crate) fn append(
 }
 
 /// Wakes whoever waits for the records: at once, or with synchronous flush when they are on disk.
-/// `flushed` is called only then.
+/// `flushed` is called only then; [`flush`] must follow, once for all that come together.
 pub(crate) fn announce(
     broker: &Arc<Inner>,
     topic: &str,
@@ -56,7 +57,7 @@ pub(crate) fn announce(
     if !broker.store.sync_flush() {
         return arrived(broker, topic, place);
     }
-    let (waker, topic) = (broker.clone(), topic.to_string());
+    let (waker, topic, answers) = (broker.clone(), topic.to_string(), flushed.is_some());
     let callback = move |outcome| {
         if outcome == FlushOutcome::Flushed {
             arrived(&waker, &topic, place);
@@ -65,7 +66,28 @@ pub(crate) fn announce(
             flushed(outcome);
         }
     };
-    broker.store.when_flushed(stored.appended.end, Box::new(callback));
+    match answers {
+        true => broker.store.when_flushed_together(stored.appended.end, Box::new(callback)),
+        false => broker.store.when_flushed(stored.appended.end, Box::new(callback)),
+    }
+}
+
+/// Sees to it that what was [announced](announce) gets to the disk.
+///
+/// With `may_wait`, this thread syncs if nobody else does: the answers to its own connection need no other
+/// thread then. The runtime's other tasks go on elsewhere meanwhile, which takes a runtime with
+/// several threads. Returns whether it has synced.
+pub(crate) fn flush(broker: &Inner, may_wait: bool) -> bool {
+    if !broker.store.sync_flush() {
+        return false;
+    }
+    if !may_wait || Handle::current().runtime_flavor() != RuntimeFlavor::MultiThread {
+        broker.store.flush_soon();
+        return false;
+    }
+    let Some(lead) = broker.store.lead_flush() else { return false };
+    tokio::task::block_in_place(|| lead.sync());
+    true
 }
 
 #[derive(Clone, Copy)]
@@ -120,3 +142,6 @@ pub(crate) fn too_large(broker: &Inner) -> Failure {
         ),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! From a request's code to its handler.
 
 use crate::inner::Inner;
-use crate::{admin, pull, query, send, send_back, waiting_room};
+use crate::{admin, append, pull, query, send, send_back, waiting_room};
 use ferromq_net::{Connection, Reply, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request as code;
@@ -23,6 +23,10 @@ impl Service for MainPort {
         }
     }
 
+    fn handled(&self, _: &Arc<Connection>, idle: bool) -> bool {
+        append::flush(&self.0, idle)
+    }
+
     fn closed(&self, connection: &Arc<Connection>) {
         self.0.clients.closed(connection);
         self.0.long_polling.closed(connection.id());
@@ -32,6 +36,10 @@ impl Service for MainPort {
 impl Service for FastPort {
     fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
         handle(&self.0, connection, request)
+    }
+
+    fn handled(&self, _: &Arc<Connection>, idle: bool) -> bool {
+        append::flush(&self.0, idle)
     }
 
     fn closed(&self, connection: &Arc<Connection>) {

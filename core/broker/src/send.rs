@@ -1,7 +1,7 @@
 //! Sending: SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE (broker §2.3).
 
 use crate::answer::{Failure, respond};
-use crate::append::{announce, append, too_large};
+use crate::append::{announce, append, flush, too_large};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -60,8 +60,9 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
             Ok(()) => handle(&broker, &connection, &request),
             Err(failure) => refused(&broker, &request, failure).into(),
         };
-        if let Reply::Now(response) = answer {
-            responder.send(response);
+        match answer {
+            Reply::Now(response) => responder.send(response),
+            Reply::Later => _ = flush(&broker, false),
         }
     });
 }

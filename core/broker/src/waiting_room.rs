@@ -6,7 +6,7 @@
 
 use crate::answer::Failure;
 use crate::inner::Inner;
-use crate::send;
+use crate::{append, send};
 use ferromq_net::{Connection, Reply, Responder};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
@@ -104,8 +104,9 @@ async fn serve(broker: Arc<Inner>) {
             }
             false => (guest.handler)(&broker, &guest.connection, &guest.request),
         };
-        if let Reply::Now(response) = reply {
-            guest.responder.send(response);
+        match reply {
+            Reply::Now(response) => guest.responder.send(response),
+            Reply::Later => _ = append::flush(&broker, false),
         }
         if room.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             return;

@@ -11,6 +11,14 @@ pub trait Service: Send + Sync + 'static {
     /// must neither block nor take long. Whatever takes longer answers [`Reply::Later`].
     fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply;
 
+    /// All requests that arrived together are handled, and some of them answered
+    /// [later](Reply::Later): for what is better done once for all of them. Called on the
+    /// connection's task; `idle` says that no answer waits to be written, so that this may wait in
+    /// [`block_in_place`](tokio::task::block_in_place). Returns whether it has.
+    fn handled(&self, _connection: &Arc<Connection>, _idle: bool) -> bool {
+        false
+    }
+
     /// The connection has ended. Called once.
     fn closed(&self, _connection: &Arc<Connection>) {}
 }

@@ -84,6 +84,7 @@ pub(crate) fn over<W: Wire + 'static>(
         input: BytesMut::new(),
         read_size: READ_SIZES.0,
         outgoing: Outgoing::default(),
+        later: false,
     };
     let run = async move {
         let ending = ending;
@@ -131,6 +132,8 @@ struct Task {
     input: BytesMut,
     read_size: usize,
     outgoing: Outgoing,
+    /// Whether any request of the last read is to be answered later.
+    later: bool,
 }
 
 impl Task {
@@ -145,11 +148,8 @@ impl Task {
             if !self.connection.is_open() {
                 return self.say_farewell(&mut *wire).await;
             }
-            let may_read = self.outgoing.len() < self.limits.unwritten
-                && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked;
-            if may_read {
-                self.input.reserve(self.read_size);
-            }
+            let may_read = self.may_read();
+            let room = if may_read { self.make_room() } else { 0 };
             if self.read_size == READ_SIZES.0 {
                 self.outgoing.release();
             }
@@ -162,10 +162,12 @@ impl Task {
                 moved = move_some(&mut *wire, input, &mut self.outgoing), if may_move => {
                     last_activity = Instant::now();
                     match moved.map_err(End::Io)? {
-                        Moved::In(0) => return Ok(()),
                         Moved::In(length) => {
-                            self.adapt_read_size(length);
-                            self.take_requests()?;
+                            let more = self.take_all(wire.stream(), length, room).await;
+                            self.handled();
+                            if !more? {
+                                return Ok(());
+                            }
                         }
                         Moved::Out(length) => self.outgoing.advance(length),
                     }
@@ -199,6 +201,45 @@ impl Task {
         }
     }
 
+    fn may_read(&self) -> bool {
+        self.outgoing.len() < self.limits.unwritten
+            && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked
+    }
+
+    /// Makes room for the next read, and returns how much there is.
+    fn make_room(&mut self) -> usize {
+        self.input.reserve(self.read_size);
+        self.input.capacity() - self.input.len()
+    }
+
+    /// Takes what a read brought, and what more is there if that filled the room: what arrived together
+    /// is handled together. Returns whether anything can follow.
+    async fn take_all<R: AsyncRead + Unpin>(
+        &mut self,
+        reader: &mut R,
+        mut length: usize,
+        mut room: usize,
+    ) -> Result<bool, End> {
+        let mut total = 0;
+        loop {
+            if length == 0 {
+                return Ok(false);
+            }
+            self.adapt_read_size(length);
+            self.take_requests()?;
+            total += length;
+            if length < room || total >= READ_SIZES.1 || !self.may_read() {
+                return Ok(true);
+            }
+            room = self.make_room();
+            length = tokio::select! {
+                biased;
+                read = reader.read_buf(&mut self.input) => read.map_err(End::Io)?,
+                () = std::future::ready(()) => return Ok(true),
+            };
+        }
+    }
+
     fn take_requests(&mut self) -> Result<(), End> {
         while let Some(command) = Command::decode(&mut self.input).map_err(End::Frame)? {
             if command.is_response() {
@@ -208,10 +249,22 @@ impl Task {
             let oneway = command.is_oneway();
             match self.service.handle(&self.connection, command) {
                 Reply::Now(response) if !oneway => self.outgoing.push_response(response),
-                Reply::Now(_) | Reply::Later => {}
+                Reply::Now(_) => {}
+                Reply::Later => self.later = true,
             }
         }
         Ok(())
+    }
+
+    /// Tells the service that there are no more requests for now, if it is to answer any later.
+    fn handled(&mut self) {
+        if std::mem::take(&mut self.later)
+            && self.service.handled(&self.connection, self.outgoing.is_empty())
+        {
+            // Whatever was answered meanwhile is taken now, so nobody need be woken for it.
+            tokio::pin!(let notified = self.connection.wake.notified(););
+            notified.as_mut().enable();
+        }
     }
 
     async fn say_farewell<W: Wire>(&mut self, wire: &mut W) -> Result<(), End> {

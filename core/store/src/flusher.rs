@@ -1,7 +1,10 @@
-//! The thread that syncs the commit log: at intervals, or whenever someone waits (store §7).
+//! Who syncs the commit log, and when: a thread at intervals, and whoever waits (store §7).
 //!
 //! However many wait, one sync serves them all: those who come while it runs are served by the
-//! next. A sync that fails is not tried again, since the system may have dropped the pages that it
+//! next. It is led by one who waits, on its own thread, if the disk is quick: waking another thread
+//! and being woken by it can take as long as the sync. Otherwise the store's thread leads.
+//!
+//! A sync that fails is not tried again, since the system may have dropped the pages that it
 //! could not write: the store stops taking messages instead.
 
 use crate::commit_log::CommitLog;
@@ -9,14 +12,18 @@ use crate::config::StoreConfig;
 use crate::error::{FlushOutcome, StoreError};
 use crate::health::Health;
 use crate::work::Work;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Told when a position of the log is on disk, or will not be.
 pub type FlushCallback = Box<dyn FnOnce(FlushOutcome) + Send>;
+
+/// A sync that takes longer, in µs, is left to the store's thread: beside it a wake-up is nothing, and
+/// whoever leads does nothing else meanwhile.
+const QUICK: u64 = 1000;
 
 struct Waiter {
     position: i64,
@@ -27,12 +34,21 @@ struct Waiter {
 #[derive(Default)]
 struct State {
     waiters: Vec<Waiter>,
+    /// Whether a sync is wanted after the one that runs, if one does.
+    wanted: bool,
+    /// Whether the thread is to see to that.
+    asked: bool,
     stopped: bool,
 }
 
 struct Shared {
     log: Arc<CommitLog>,
     health: Arc<Health>,
+    /// Held by whoever leads, until those are answered whom the sync served. One at a time: the system
+    /// tells of a failure once, and another sync of the same pages would take them for written.
+    leading: Mutex<()>,
+    /// How long the last sync took, in µs.
+    last_took: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
     /// Whether anything was appended since the thread last looked.
@@ -58,6 +74,8 @@ impl Flusher {
         let shared = Arc::new(Shared {
             log,
             health,
+            leading: Mutex::default(),
+            last_took: AtomicU64::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
             dirty: AtomicBool::new(false),
@@ -84,8 +102,15 @@ impl Flusher {
         }
     }
 
-    /// Calls back once everything before `position` is on disk.
+    /// Calls back once everything before `position` is on disk; the thread sees to that.
     pub(crate) fn when_flushed(&self, position: i64, callback: FlushCallback) {
+        self.when_flushed_together(position, callback);
+        self.flush_soon();
+    }
+
+    /// As [`when_flushed`](Self::when_flushed), but the caller sees to it, once all who come together
+    /// are there.
+    pub(crate) fn when_flushed_together(&self, position: i64, callback: FlushCallback) {
         if self.shared.log.flushed() >= position {
             return callback(FlushOutcome::Flushed);
         }
@@ -96,12 +121,28 @@ impl Flusher {
         {
             let mut state = self.shared.state.lock();
             if !state.stopped {
-                state.waiters.push(waiter);
-                self.shared.changed.notify_one();
-                return;
+                return state.waiters.push(waiter);
             }
         }
         (waiter.callback)(FlushOutcome::Failed);
+    }
+
+    /// Has the thread sync for those who wait.
+    pub(crate) fn flush_soon(&self) {
+        // Whoever leads asks the thread when he is done.
+        if self.shared.want() && !self.shared.leading.is_locked() {
+            self.shared.ask_if_wanted();
+        }
+    }
+
+    /// The lead, if somebody waits, nobody leads, and the disk is quick. Otherwise those who wait are
+    /// seen to.
+    pub(crate) fn lead(&self) -> Option<FlushLead<'_>> {
+        if self.shared.last_took.load(Ordering::Relaxed) > QUICK {
+            self.flush_soon();
+            return None;
+        }
+        if self.shared.want() { self.shared.try_lead() } else { None }
     }
 
     /// Syncs what is left and ends the thread.
@@ -119,8 +160,29 @@ impl Flusher {
 
     /// Syncs what there is and tells those who wait, on the caller's thread.
     pub(crate) fn flush(&self) {
+        self.shared.wait_to_lead().sync();
+    }
+}
+
+/// The right to sync, which one has at a time.
+pub struct FlushLead<'a> {
+    shared: &'a Shared,
+    leading: Option<MutexGuard<'a, ()>>,
+}
+
+impl FlushLead<'_> {
+    /// Syncs what there is and calls back everyone whom that serves. Waits for the disk.
+    pub fn sync(self) {
         self.shared.sync();
         self.shared.answer();
+    }
+}
+
+impl Drop for FlushLead<'_> {
+    fn drop(&mut self) {
+        self.leading = None;
+        // Looked at only now: whoever finds the lead taken has said before that he wants a sync.
+        self.shared.ask_if_wanted();
     }
 }
 
@@ -129,45 +191,85 @@ impl Shared {
         let mut last_sync = Instant::now();
         loop {
             let stopped = self.wait();
-            let waiting = !self.state.lock().waiters.is_empty();
-            let behind = self.log.end() - self.log.flushed();
-            let due =
-                waiting || stopped || behind >= self.least || last_sync.elapsed() >= self.thorough;
-            if behind > 0 && due && !self.health.failed() {
-                last_sync = Instant::now();
-                self.sync();
-            } else if behind > 0 {
-                self.dirty.store(true, Ordering::Release);
-            }
-            self.answer();
             if stopped {
+                self.wait_to_lead().sync();
                 return self.answer_all(FlushOutcome::Failed);
             }
+            let behind = self.log.end() - self.log.flushed();
+            let due = self.someone_waits()
+                || behind >= self.least
+                || last_sync.elapsed() >= self.thorough;
+            let lead = if behind > 0 && due { self.try_lead() } else { None };
+            match lead {
+                Some(lead) => {
+                    last_sync = Instant::now();
+                    lead.sync();
+                }
+                None if behind > 0 && !self.health.failed() => {
+                    self.dirty.store(true, Ordering::Release);
+                }
+                None => {}
+            }
+            self.answer();
         }
     }
 
+    fn someone_waits(&self) -> bool {
+        !self.state.lock().waiters.is_empty()
+    }
+
+    /// Says that a sync is wanted, if somebody waits; returns whether that is so.
+    fn want(&self) -> bool {
+        let mut state = self.state.lock();
+        state.wanted = !state.waiters.is_empty();
+        state.wanted
+    }
+
+    fn ask_if_wanted(&self) {
+        let mut state = self.state.lock();
+        if state.wanted && !state.waiters.is_empty() {
+            state.asked = true;
+            self.changed.notify_one();
+        }
+    }
+
+    fn try_lead(&self) -> Option<FlushLead<'_>> {
+        let leading = self.leading.try_lock()?;
+        Some(FlushLead { shared: self, leading: Some(leading) })
+    }
+
+    fn wait_to_lead(&self) -> FlushLead<'_> {
+        FlushLead { shared: self, leading: Some(self.leading.lock()) }
+    }
+
     fn sync(&self) {
-        if !self.health.failed()
-            && let Err(error) = self.log.sync()
-        {
+        // Whoever wanted one until now is served by this one.
+        self.state.lock().wanted = false;
+        if self.health.failed() {
+            return;
+        }
+        let start = Instant::now();
+        if let Err(error) = self.log.sync() {
             self.health.fail(format!("the commit log cannot be synced: {error}"));
         }
+        self.last_took.store(start.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 
     /// Waits until there is something to do; returns whether it is the last.
     fn wait(&self) -> bool {
         let mut state = self.state.lock();
-        while !state.stopped && state.waiters.is_empty() && !self.dirty.load(Ordering::Acquire) {
+        while !state.stopped && !state.asked && !self.dirty.load(Ordering::Acquire) {
             self.changed.wait(&mut state);
         }
-        // Asynchronous: gather what comes in the meantime, unless someone waits.
+        // Gather what comes in the meantime, unless someone waits.
         let end = Instant::now() + self.interval;
-        while !state.stopped && state.waiters.is_empty() {
+        while !state.stopped && !state.asked {
             if self.changed.wait_until(&mut state, end).timed_out() {
+                self.dirty.store(false, Ordering::Release);
                 break;
             }
         }
-        self.dirty.store(false, Ordering::Release);
+        state.asked = false;
         state.stopped
     }
 

@@ -46,7 +46,7 @@ pub use commit_log::{NewRecords, TagsCode};
 pub use config::StoreConfig;
 pub use disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 pub use error::{AppendError, FlushOutcome, RecordFault, StoreError};
-pub use flusher::FlushCallback;
+pub use flusher::{FlushCallback, FlushLead};
 pub use os_disk::OsDisk;
 pub use queue::{Entry, Queue};
 pub use read::{ReadLimits, ReadResult, ReadStatus};

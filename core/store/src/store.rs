@@ -6,7 +6,7 @@ use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
 use crate::error::{AppendError, RecordFault, StoreError};
 use crate::examine::examine;
-use crate::flusher::{FlushCallback, Flusher};
+use crate::flusher::{FlushCallback, FlushLead, Flusher};
 use crate::health::Health;
 use crate::index::Index;
 use crate::lock::DirectoryLock;
@@ -294,6 +294,24 @@ impl Store {
     /// be. The callback must not block.
     pub fn when_flushed(&self, position: i64, callback: FlushCallback) {
         self.flusher.when_flushed(position, callback);
+    }
+
+    /// As [`when_flushed`](Self::when_flushed), for one of several that come together: once all have,
+    /// [`lead_flush`](Self::lead_flush) or [`flush_soon`](Self::flush_soon) must follow.
+    pub fn when_flushed_together(&self, position: i64, callback: FlushCallback) {
+        self.flusher.when_flushed_together(position, callback);
+    }
+
+    /// The right to sync on this thread for everyone who waits: what is quickest where a thread may
+    /// wait for the disk. `None` when nobody waits, and when somebody else sees to those who do: who
+    /// syncs at present, or the store's thread, which is left to when the disk is slow.
+    pub fn lead_flush(&self) -> Option<FlushLead<'_>> {
+        self.flusher.lead()
+    }
+
+    /// Has the store's thread sync for everyone who waits.
+    pub fn flush_soon(&self) {
+        self.flusher.flush_soon();
     }
 
     /// Writes what was appended to disk and answers those who wait for it, on this thread.

@@ -105,13 +105,23 @@ impl Disk for FailingDisk {
 }
 
 fn open(root: &Path, flush: &str, faults: &Arc<Faults>) -> Result<Store, StoreError> {
-    let config = StoreConfig {
+    open_with(root, flush, faults, |_| ())
+}
+
+fn open_with(
+    root: &Path,
+    flush: &str,
+    faults: &Arc<Faults>,
+    adjust: impl FnOnce(&mut StoreConfig),
+) -> Result<Store, StoreError> {
+    let mut config = StoreConfig {
         mapped_file_size_commit_log: 64 << 10,
         max_hash_slot_num: 100,
         max_index_num: 200,
         flush_disk_type: flush.into(),
         ..StoreConfig::for_directory(root.to_str().unwrap())
     };
+    adjust(&mut config);
     Store::open_on(Arc::new(FailingDisk { real: OsDisk, faults: faults.clone() }), config)
 }
 
@@ -138,6 +148,23 @@ fn flushed(store: &Store, position: i64) -> FlushOutcome {
     let (sender, receiver) = mpsc::channel();
     store.when_flushed(position, Box::new(move |outcome| _ = sender.send(outcome)));
     receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+/// One that waits until its message is on disk, and leaves it to others to see to that.
+fn together(store: &Store, position: i64) -> mpsc::Receiver<FlushOutcome> {
+    let (sender, receiver) = mpsc::channel();
+    store.when_flushed_together(position, Box::new(move |outcome| _ = sender.send(outcome)));
+    receiver
+}
+
+fn told(receiver: &mpsc::Receiver<FlushOutcome>) -> FlushOutcome {
+    receiver.recv_timeout(Duration::from_secs(10)).unwrap()
+}
+
+/// A store whose thread does nothing unless it is asked to.
+fn quiet(root: &Path, faults: &Arc<Faults>) -> Store {
+    let adjust = |config: &mut StoreConfig| config.flush_interval_commit_log = 60_000;
+    open_with(root, "SYNC_FLUSH", faults, adjust).unwrap()
 }
 
 fn readable(store: &Store) -> i32 {
@@ -222,4 +249,93 @@ fn a_slow_disk_makes_senders_come_back_instead_of_waiting() {
     assert!(failures.try_recv().is_err(), "whoever waited for the segment got it");
     assert!(!store.would_wait(1000));
     assert!(put(&store, b"again").is_ok());
+}
+
+#[test]
+fn a_led_sync_that_fails_is_told_to_everyone_and_is_the_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let store = quiet(directory.path(), &faults);
+    let waiting: Vec<_> =
+        (0..3).map(|_| together(&store, put(&store, b"lost").unwrap().end)).collect();
+    faults.sync.store(true, Ordering::SeqCst);
+    let lead = store.lead_flush().unwrap();
+    assert!(store.lead_flush().is_none(), "one at a time");
+    let other = together(&store, store.log_end());
+    lead.sync();
+    for receiver in waiting.iter().chain([&other]) {
+        assert_eq!(told(receiver), FlushOutcome::Failed);
+    }
+    faults.sync.store(false, Ordering::SeqCst);
+    assert_eq!(told(&together(&store, store.log_end())), FlushOutcome::Failed);
+    store.flush();
+    assert_eq!(store.log_flushed(), 0, "no sync is tried again");
+    assert_eq!(readable(&store), 0);
+}
+
+#[test]
+fn a_lead_that_is_given_up_goes_to_the_thread() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = quiet(directory.path(), &Arc::default());
+    let waiting = together(&store, put(&store, b"x").unwrap().end);
+    drop(store.lead_flush().unwrap());
+    assert_eq!(told(&waiting), FlushOutcome::Flushed);
+    assert!(store.lead_flush().is_none(), "nobody waits any more");
+}
+
+#[test]
+fn whoever_comes_during_a_sync_is_served_by_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = quiet(directory.path(), &Arc::default());
+    let first = together(&store, put(&store, b"x").unwrap().end);
+    let lead = store.lead_flush().unwrap();
+    let late = put(&store, b"y").unwrap().end;
+    // Looks for the lead, and relies on whoever has it.
+    assert!(store.lead_flush().is_none());
+    let late = together(&store, late);
+    assert!(store.lead_flush().is_none());
+    lead.sync();
+    assert_eq!(told(&first), FlushOutcome::Flushed);
+    assert_eq!(told(&late), FlushOutcome::Flushed);
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let adjust = |config: &mut StoreConfig| {
+        config.sync_flush_timeout = 20;
+        config.flush_interval_commit_log = 10;
+    };
+    let store = open_with(directory.path(), "SYNC_FLUSH", &Arc::default(), adjust).unwrap();
+    // Whoever leads is stuck. The thread sleeps until something is appended.
+    let leading = together(&store, i64::MAX);
+    let lead = store.lead_flush().unwrap();
+    let waiting = together(&store, put(&store, b"x").unwrap().end);
+    assert_eq!(told(&leading), FlushOutcome::TimedOut);
+    assert_eq!(told(&waiting), FlushOutcome::TimedOut);
+    assert_eq!(store.log_flushed(), 0);
+    lead.sync();
+    assert_eq!(store.log_flushed(), store.log_end());
+}
+
+#[test]
+fn nobody_who_waits_is_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = quiet(directory.path(), &Arc::default());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for round in 0..100 {
+                    let waiting = together(store, put(store, b"x").unwrap().end);
+                    match (thread + round) % 4 {
+                        0 => store.flush_soon(),
+                        1 => drop(store.lead_flush()),
+                        _ => _ = store.lead_flush().map(FlushLead::sync),
+                    }
+                    assert_eq!(told(&waiting), FlushOutcome::Flushed);
+                }
+            });
+        }
+    });
 }

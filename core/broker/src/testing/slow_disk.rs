@@ -1,4 +1,4 @@
-//! A disk that makes no new segments, or reads no old ones, for as long as a test wants.
+//! A disk that makes no new segments, reads no old ones, or syncs none, for as long as a test wants.
 
 use crate::testing::PATIENCE;
 use ferromq_store::{DirEntry, Disk, OsDisk, RandomFile, Segment, Space, Words};
@@ -15,6 +15,9 @@ struct State {
     cold: bool,
     fetches: usize,
     most_fetches: usize,
+    holds_syncs: bool,
+    syncing: usize,
+    syncs: usize,
 }
 
 #[derive(Default)]
@@ -60,6 +63,26 @@ impl SlowDisk {
         self.shared.state.lock().most_fetches
     }
 
+    /// From now on, whoever syncs a segment waits, or does not.
+    pub(crate) fn hold_syncs(&self, hold: bool) {
+        self.shared.state.lock().holds_syncs = hold;
+        self.shared.changed.notify_all();
+    }
+
+    /// How many syncs of segments have begun.
+    pub(crate) fn syncs(&self) -> usize {
+        self.shared.state.lock().syncs
+    }
+
+    /// Waits until somebody waits for a sync. Returns to the runtime's other tasks in between.
+    pub(crate) async fn until_syncing(&self) {
+        let end = tokio::time::Instant::now() + PATIENCE;
+        while self.shared.state.lock().syncing == 0 {
+            assert!(tokio::time::Instant::now() < end, "nobody syncs");
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn wait_while(&self, condition: impl Fn(&mut State) -> bool) {
         let mut state = self.shared.state.lock();
         let waited = self.shared.changed.wait_while_for(&mut state, condition, PATIENCE);
@@ -96,6 +119,12 @@ impl Segment for SlowSegment {
         self.real.slice(range)
     }
     fn sync(&self, end: usize) -> io::Result<()> {
+        let mut state = self.shared.state.lock();
+        state.syncs += 1;
+        state.syncing += 1;
+        self.shared.changed.wait_while_for(&mut state, |state| state.holds_syncs, PATIENCE);
+        state.syncing -= 1;
+        drop(state);
         self.real.sync(end)
     }
     fn is_cached(&self, range: Range<usize>) -> bool {
