@@ -139,7 +139,7 @@ pub fn find_each<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range
     found
 }
 
-/// Visits the pieces that end with [`PAIR_END`], and the last in any case. Most are short, so that
+/// Visits the pieces that end with [`PAIR_END`], and the last though it does not. Most are short, so that
 /// looking at eight bytes at a time costs less than calling a search for each.
 #[inline(always)]
 fn each_piece(text: &[u8], mut visit: impl FnMut(usize, usize)) {
@@ -168,7 +168,9 @@ fn each_piece(text: &[u8], mut visit: impl FnMut(usize, usize)) {
             end_at(at);
         }
     }
-    end_at(text.len());
+    if text.last().is_some_and(|last| *last != PAIR_END as u8) {
+        end_at(text.len());
+    }
 }
 
 /// Appends a pair to a property string, ending the last pair first if its end was left out.

@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         message_index_enable: false,
         disk_space_warning_level_ratio: 100,
         // Nothing of what the killed process writes is known to be in the queues.
-        flush_consume_queue_thorough_interval: 600_000,
+        flush_interval_consume_queue: 600_000,
         ..StoreConfig::for_directory(directory)
     };
     if std::env::var_os("FERROMQ_KILLED").is_some() {

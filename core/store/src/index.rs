@@ -426,12 +426,22 @@ impl Writer<'_> {
             self.topic_hash = topic_hash(&self.topic);
         }
         let (keys, timestamp) = (Keys::of(record), record.store_timestamp());
-        for key in keys.unique.into_iter().chain(keys.others()) {
-            let hash = key_hash(self.topic_hash, key);
-            match &mut self.last {
-                Some(last) if !last.is_full() => last.put(hash, offset, timestamp),
-                _ => self.open_next()?.put(hash, offset, timestamp),
-            }
+        if let Some(key) = keys.unique {
+            self.put(key, offset, timestamp)?;
+        }
+        // Most records have none, which is not worth a search.
+        if !keys.others.is_empty() {
+            keys.others().try_for_each(|key| self.put(key, offset, timestamp))?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn put(&mut self, key: &[u8], offset: i64, timestamp: i64) -> Result<(), StoreError> {
+        let hash = key_hash(self.topic_hash, key);
+        match &mut self.last {
+            Some(last) if !last.is_full() => last.put(hash, offset, timestamp),
+            _ => self.open_next()?.put(hash, offset, timestamp),
         }
         Ok(())
     }

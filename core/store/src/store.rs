@@ -170,7 +170,8 @@ impl Store {
         }
         let rule = TagsRule::new(config.delay_levels());
         let deleted = DeletedTopics::load(disk.clone(), &root)?;
-        let queues = recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
+        let (queues, on_disk) =
+            recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
         let keep = unclean.then(|| checkpoint.index_to_keep());
         let index = Index::open(disk.clone(), &config, keep, log.end())?;
         let pid = std::process::id().to_string();
@@ -189,9 +190,7 @@ impl Store {
             queue_progress: QueueProgress::default(),
             config,
         });
-        if !unclean {
-            inner.queue_progress.on_disk.store(inner.log.end(), Ordering::Release);
-        }
+        inner.queue_progress.on_disk.store(on_disk, Ordering::Release);
         let progress = &inner.index_progress;
         // After a crash the keys of what the index lost are entered behind the new messages' backs.
         let entered = if unclean { inner.index.last_update().1 } else { inner.log.end() };
@@ -635,7 +634,8 @@ impl Drop for Store {
     }
 }
 
-/// Finds the end of the log, removes what lies beyond, and enters what is missing.
+/// Finds the end of the log, removes what lies beyond, and enters what is missing. Returns the queues,
+/// and before which log offset their entries are on disk already.
 fn recover(
     disk: &Arc<dyn Disk>,
     config: &StoreConfig,
@@ -644,21 +644,21 @@ fn recover(
     deleted: &DeletedTopics,
     rule: &TagsRule,
     unclean: bool,
-) -> Result<Queues, StoreError> {
+) -> Result<(Queues, i64), StoreError> {
     let verify = config.check_crc_on_recover;
     if log.segments().is_empty() {
         let queues = Queues::new(disk.clone(), config, 0);
         queues.remove_all()?;
         deleted.log_ends_at(0)?;
         log.recovered(0)?;
-        return Ok(queues);
+        return Ok((queues, 0));
     }
     if !unclean {
         let LogEnd { last, end } = recovery::find_end(log, checkpoint, verify);
         deleted.log_ends_at(end)?;
         log.recovered(end)?;
         log.set_last(last);
-        return Ok(Queues::new(disk.clone(), config, end));
+        return Ok((Queues::new(disk.clone(), config, end), end));
     }
     let start = recovery::start(log, checkpoint, verify);
     let queues = Queues::new(disk.clone(), config, start);
@@ -698,5 +698,5 @@ fn recover(
         log.unflushed_from(start);
     }
     tracing::info!(start, end, "recovered the queues of these messages from the log");
-    Ok(queues)
+    Ok((queues, start))
 }
