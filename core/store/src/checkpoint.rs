@@ -2,7 +2,7 @@
 
 use crate::disk::Disk;
 use crate::error::StoreError;
-use crate::index::Keep;
+use crate::index::{Filled, Keep};
 use ferromq_protocol::record;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ const LENGTH: usize = 4096;
 const MARGIN: i64 = 3000;
 
 /// Store times (ms) and log positions up to which files are complete on disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     /// Store time of the last message synced to the commit log.
     pub(crate) log_timestamp: i64,
@@ -26,7 +26,8 @@ pub(crate) struct Checkpoint {
     /// Every record before this log offset is in its queue on disk. Our own, and more exact than the
     /// times; `None` when another broker has written the checkpoint since.
     pub(crate) queues_complete: Option<i64>,
-    /// The log offset at which the last full index file ends; it goes with the field before.
+    /// The log offset at which the last full index file ends, -1 when there is none; it goes with the
+    /// field before.
     pub(crate) index_complete: i64,
     /// Where the last record before `queues_complete` begins; it goes with the fields before.
     pub(crate) last_record: Option<i64>,
@@ -46,6 +47,22 @@ fn bytes_of(words: &[i64]) -> Vec<u8> {
 
 fn checksum(own: &Own) -> i64 {
     record::checksum(&bytes_of(own)).into()
+}
+
+impl Default for Checkpoint {
+    /// Nothing is known to be on disk.
+    fn default() -> Self {
+        Checkpoint {
+            log_timestamp: 0,
+            queues_timestamp: 0,
+            index_timestamp: 0,
+            master_flushed_offset: 0,
+            confirmed_offset: 0,
+            queues_complete: None,
+            index_complete: Filled::NONE.offset,
+            last_record: None,
+        }
+    }
 }
 
 impl Checkpoint {
@@ -77,7 +94,7 @@ impl Checkpoint {
             master_flushed_offset: field(3),
             confirmed_offset: field(4),
             queues_complete: counts.then_some(queues_complete),
-            index_complete,
+            index_complete: if counts { index_complete } else { Filled::NONE.offset },
             // One more, so that zero says that it is unknown.
             last_record: Some(last_record - 1).filter(|offset| *offset >= 0),
         })

@@ -232,6 +232,17 @@ pub(crate) struct Filled {
     pub(crate) offset: i64,
 }
 
+impl Filled {
+    /// No file is full.
+    pub(crate) const NONE: Filled = Filled { time: 0, offset: -1 };
+}
+
+impl From<Filled> for (i64, i64) {
+    fn from(Filled { time, offset }: Filled) -> Self {
+        (time, offset)
+    }
+}
+
 pub(crate) struct Index {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
@@ -332,6 +343,17 @@ impl Index {
             }
         }
         found
+    }
+
+    /// Where the last of the files ends that are on disk, after they were opened with `keep`.
+    pub(crate) fn complete(&self, keep: Option<Keep>) -> Filled {
+        let files = self.files.read();
+        let by_time = matches!(keep, Some(Keep::Time(_)));
+        let last = files.iter().rev().find(|file| file.is_full() || by_time);
+        last.map_or(Filled::NONE, |last| Filled {
+            time: last.long(END_TIME),
+            offset: last.long(END_OFFSET),
+        })
     }
 
     /// When and up to which physical offset keys were last entered.

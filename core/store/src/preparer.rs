@@ -36,8 +36,29 @@ struct State {
     pages: Option<Pages>,
     wanted: Option<i64>,
     making: Option<i64>,
-    ready: Option<(i64, Made)>,
+    ready: Option<Ready>,
+    /// How many segments it has begun to make.
+    attempts: u64,
     stopped: bool,
+}
+
+/// What has become of a segment that was asked for.
+struct Ready {
+    base: i64,
+    made: Made,
+    attempt: u64,
+}
+
+impl State {
+    /// Wants the segment at `base`, unless it is there or being made. Returns whether that is news.
+    fn want(&mut self, base: i64) -> bool {
+        let there = self.ready.as_ref().is_some_and(|r| r.base == base && r.made.is_ok());
+        let coming = self.making == Some(base) || self.wanted == Some(base);
+        if !there && !coming {
+            self.wanted = Some(base);
+        }
+        !there && !coming
+    }
 }
 
 struct Shared {
@@ -77,11 +98,7 @@ impl Preparer {
         if self.work == Work::ByHand {
             return;
         }
-        let mut state = self.shared.state.lock();
-        let ready =
-            state.ready.as_ref().is_some_and(|(ready, made)| *ready == base && made.is_ok());
-        if !ready && state.making != Some(base) {
-            state.wanted = Some(base);
+        if self.shared.state.lock().want(base) {
             self.shared.changed.notify_all();
         }
     }
@@ -101,7 +118,7 @@ impl Preparer {
             return true;
         }
         self.ask(base);
-        self.shared.state.lock().ready.as_ref().is_some_and(|(ready, _)| *ready == base)
+        self.shared.state.lock().ready.as_ref().is_some_and(|ready| ready.base == base)
     }
 
     /// The segment at `base`, waiting for it if it is not ready.
@@ -109,12 +126,19 @@ impl Preparer {
         if self.work == Work::ByHand {
             return make(&*self.disk, &self.paths, self.size, base);
         }
-        self.ask(base);
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.shared.state.lock();
+        let before = state.attempts;
         loop {
-            if let Some((_, made)) = state.ready.take_if(|(ready, _)| *ready == base) {
-                return made;
+            match state.ready.take_if(|ready| ready.base == base) {
+                Some(Ready { made: Ok(new), .. }) => return Ok(new),
+                Some(Ready { made, attempt, .. }) if attempt > before => return made,
+                // An attempt that failed before anybody needed it says nothing: there may be room by now.
+                Some(_) | None => {
+                    if state.want(base) {
+                        self.shared.changed.notify_all();
+                    }
+                }
             }
             if state.stopped {
                 return Err("the store is closed".to_string());
@@ -131,7 +155,8 @@ impl Preparer {
         if let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
         }
-        if let Some((_, Ok(NewSegment { path, .. }))) = self.shared.state.lock().ready.take()
+        if let Some(Ready { made: Ok(NewSegment { path, .. }), .. }) =
+            self.shared.state.lock().ready.take()
             && let Err(error) = self.disk.remove(&path)
         {
             tracing::warn!(%error, file = %path.display(), "cannot remove an unused segment");
@@ -153,7 +178,7 @@ fn prepare(disk: &dyn Disk, paths: &LogPaths, size: u64, often_synced: bool, sha
                 let made = make(disk, paths, size, base);
                 let mut state = shared.state.lock();
                 state.making = None;
-                state.ready = Some((base, made));
+                state.ready = Some(Ready { base, made, attempt: state.attempts });
                 drop(state);
                 shared.changed.notify_all();
             }
@@ -171,6 +196,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
         }
         if let Some(base) = state.wanted.take() {
             state.making = Some(base);
+            state.attempts += 1;
             return Some(Task::Make(base));
         }
         shared.changed.wait(&mut state);

@@ -174,6 +174,14 @@ impl Store {
             recover(&disk, &config, &mut log, &checkpoint, &deleted, &rule, unclean)?;
         let keep = unclean.then(|| checkpoint.index_to_keep());
         let index = Index::open(disk.clone(), &config, keep, log.end())?;
+        let full = index.complete(keep);
+        if unclean && (checkpoint.index_timestamp, checkpoint.index_complete) != full.into() {
+            // Files that it speaks of are gone. Those that take their place must not be taken for them
+            // after another crash.
+            (checkpoint.index_timestamp, checkpoint.index_complete) = full.into();
+            let failed = StoreError::file("write", Checkpoint::path(&root));
+            checkpoint.save(&*disk, &root).map_err(failed)?;
+        }
         let pid = std::process::id().to_string();
         disk.replace(&abort, pid.as_bytes()).map_err(StoreError::file("write", &abort))?;
         let inner = Arc::new(Inner {
@@ -195,8 +203,8 @@ impl Store {
         // After a crash the keys of what the index lost are entered behind the new messages' backs.
         let entered = if unclean { inner.index.last_update().1 } else { inner.log.end() };
         progress.position.store(entered, Ordering::Release);
-        progress.full_until.store(checkpoint.index_timestamp, Ordering::Release);
-        progress.full_offset.store(checkpoint.index_complete, Ordering::Release);
+        progress.full_until.store(full.time, Ordering::Release);
+        progress.full_offset.store(full.offset, Ordering::Release);
         inner.queue_bell.ring();
         inner.index_bell.ring();
         let flusher = Flusher::start(inner.log.clone(), inner.health.clone(), &inner.config, work)?;

@@ -176,3 +176,18 @@ fn a_log_of_which_only_an_empty_segment_is_left_keeps_its_offsets() {
     plan.extend([CutPower { seed: 0 }, WriteQueues { sync: true }, Expire, Close]);
     holds(true, &plan);
 }
+
+#[test]
+fn an_index_file_that_took_the_place_of_a_lost_one_is_not_taken_for_it() {
+    // An index file has 23 entries. It is full and on disk when the power takes a part of the log,
+    // and full again with other messages, but not on disk, the next time.
+    for seeds in (0..3).flat_map(|first| (0..400).map(move |second| [first, second])) {
+        let mut plan = vec![append(0, 0, 4, 64); 5];
+        plan.extend([append(0, 0, 2, 64), Flush, append(0, 0, 2, 64), EnterKeys]);
+        plan.extend([WriteQueues { sync: true }, CutPower { seed: seeds[0] }]);
+        plan.extend([EnterKeys, append(0, 0, 1, 64), EnterKeys, append(0, 0, 1, 64), Flush]);
+        plan.extend([CutPower { seed: seeds[1] }, EnterKeys, Compare]);
+        let plan = Plan { sync_flush: false, verify: true, operations: plan };
+        assert_eq!(run(&plan, Lie::None), Ok(()), "power cuts {seeds:?}");
+    }
+}
