@@ -1,7 +1,9 @@
 //! What several tests of this crate need: connections over the loopback.
 
+mod client;
 mod slow_disk;
 
+pub(crate) use client::{Client, send_request};
 pub(crate) use slow_disk::SlowDisk;
 
 use crate::config::BrokerConfig;

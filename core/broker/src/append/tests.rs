@@ -1,37 +1,10 @@
 use crate::broker::Broker;
-use crate::testing::{PATIENCE, SlowDisk, config, store_config};
+use crate::testing::{Client, SlowDisk, config, send_request, store_config};
 use bytes::BytesMut;
-use ferromq_net::{ConnectOptions, Connections, NoRequests};
 use ferromq_protocol::Command;
-use ferromq_protocol::code::{request as code, response};
-use ferromq_protocol::headers::{QueueRequest, SendMessageRequestV2};
+use ferromq_protocol::code::response;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-fn send() -> Command {
-    let header = SendMessageRequestV2 {
-        producer_group: "PG",
-        topic: "T",
-        default_topic: "TBW102",
-        default_topic_queue_nums: 1,
-        queue_id: 0,
-        sys_flag: 0,
-        born_timestamp: 1,
-        flag: 0,
-        properties: None,
-        reconsume_times: None,
-        unit_mode: None,
-        max_reconsume_times: None,
-        batch: None,
-        broker_name: None,
-    };
-    Command::request_with(code::SEND_MESSAGE_V2, &header).with_body(vec![7; 200])
-}
-
-fn max_offset() -> Command {
-    let header = QueueRequest { topic: "T", queue_id: 0, broker_name: None, committed: None };
-    Command::request_with(code::GET_MAX_OFFSET, &header)
-}
 
 /// A broker that acknowledges what is on disk, and does nothing on its own.
 struct House {
@@ -51,31 +24,18 @@ impl House {
         let broker = Broker::start_on(disk.clone(), config(), store).await.unwrap();
         let house = House { broker, disk, _folder: folder };
         // The first message makes the topic.
-        assert_eq!(house.client().ask(send()).await.code, response::SUCCESS);
+        assert_eq!(house.client().send(200).await.code, response::SUCCESS);
         house
     }
 
-    fn client(&self) -> Client {
-        let connections = Connections::new(Arc::new(NoRequests), ConnectOptions::default());
-        Client { connections: Arc::new(connections), address: self.broker.address().to_string() }
+    fn client(&self) -> Arc<Client> {
+        Client::new(&self.broker)
     }
 }
 
-#[derive(Clone)]
-struct Client {
-    connections: Arc<Connections>,
-    address: String,
-}
-
-impl Client {
-    async fn ask(&self, request: Command) -> Command {
-        self.connections.invoke(&self.address, request, PATIENCE).await.unwrap()
-    }
-
-    fn ask_aside(&self, request: Command) -> tokio::task::JoinHandle<Command> {
-        let client = self.clone();
-        tokio::spawn(async move { client.ask(request).await })
-    }
+fn send_aside(client: &Arc<Client>) -> tokio::task::JoinHandle<Command> {
+    let client = client.clone();
+    tokio::spawn(async move { client.send(200).await })
 }
 
 /// Sends many requests in one write, on a connection that has read nothing yet.
@@ -85,7 +45,7 @@ async fn requests_of_one_read_share_a_sync() {
     let serving = tokio::spawn(house.broker.serve(far, ([127, 0, 0, 1], 1).into()));
     for _ in 0..3 {
         let before = house.disk.syncs();
-        let requests: Vec<u8> = (0..60).flat_map(|_| send().encode()).collect();
+        let requests: Vec<u8> = (0..60).flat_map(|_| send_request(200).encode()).collect();
         near.write_all(&requests).await.unwrap();
         let (mut input, mut answers) = (BytesMut::new(), 0);
         while answers < 60 {
@@ -119,12 +79,12 @@ async fn a_slow_disk_holds_up_no_other_connection() {
     let (sender, other) = (house.client(), house.client());
     for _ in 0..3 {
         house.disk.hold_syncs(true);
-        let waits = sender.ask_aside(send());
+        let waits = send_aside(&sender);
         house.disk.until_syncing().await;
-        assert_eq!(other.ask(max_offset()).await.code, response::SUCCESS);
+        assert_eq!(other.max_offset().await.code, response::SUCCESS);
         // Comes too late for the sync that is held, and is served by the next.
-        let later = other.ask_aside(send());
-        assert_eq!(other.ask(max_offset()).await.code, response::SUCCESS);
+        let later = send_aside(&other);
+        assert_eq!(other.max_offset().await.code, response::SUCCESS);
         assert!(!waits.is_finished() && !later.is_finished(), "answered before it is on disk");
         house.disk.hold_syncs(false);
         assert_eq!(waits.await.unwrap().code, response::SUCCESS);
@@ -140,10 +100,10 @@ async fn a_slow_disk_does_not_hold_up_the_connection_that_waits_for_it() {
     let client = house.client();
     for slow in [false, true] {
         house.disk.hold_syncs(true);
-        let waits = client.ask_aside(send());
+        let waits = send_aside(&client);
         house.disk.until_syncing().await;
         if slow {
-            assert_eq!(client.ask(max_offset()).await.code, response::SUCCESS);
+            assert_eq!(client.max_offset().await.code, response::SUCCESS);
         } else {
             // Longer than any sync of a quick disk.
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -1,73 +1,38 @@
 use super::MOST;
 use crate::broker::Broker;
-use crate::testing::{PATIENCE, SlowDisk, config, store_config};
+use crate::testing::{Client, PATIENCE, SlowDisk, config, store_config};
 use ferromq_model::flags::pull::{SUBSCRIPTION, SUSPEND};
-use ferromq_net::{ConnectOptions, Connections, NoRequests};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::{request as code, response};
-use ferromq_protocol::headers::{
-    PullMessageRequest, PullMessageResponse, SendMessageRequestV2, SendMessageResponse,
-};
+use ferromq_protocol::headers::{PullMessageRequest, PullMessageResponse, SendMessageResponse};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-struct Client {
-    connections: Connections,
-    address: String,
+/// Sends a message and returns its offset.
+async fn send(client: &Client, length: usize) -> i64 {
+    let answer = client.send(length).await;
+    assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
+    answer.header::<SendMessageResponse<'_>>().unwrap().queue_offset
 }
 
-impl Client {
-    fn new(broker: &Broker) -> Arc<Client> {
-        let connections = Connections::new(Arc::new(NoRequests), ConnectOptions::default());
-        Arc::new(Client { connections, address: broker.address().to_string() })
-    }
-
-    async fn ask(&self, request: Command) -> Command {
-        self.connections.invoke(&self.address, request, PATIENCE).await.expect("an answer")
-    }
-
-    async fn send(&self, length: usize) -> i64 {
-        let header = SendMessageRequestV2 {
-            producer_group: "PG",
-            topic: "T",
-            default_topic: "TBW102",
-            default_topic_queue_nums: 1,
-            queue_id: 0,
-            sys_flag: 0,
-            born_timestamp: 1,
-            flag: 0,
-            properties: None,
-            reconsume_times: None,
-            unit_mode: None,
-            max_reconsume_times: None,
-            batch: None,
-            broker_name: None,
-        };
-        let request = Command::request_with(code::SEND_MESSAGE_V2, &header);
-        let answer = self.ask(request.with_body(vec![7; length])).await;
-        assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
-        answer.header::<SendMessageResponse<'_>>().unwrap().queue_offset
-    }
-
-    async fn pull(&self, offset: i64, millis: i64) -> Command {
-        let header = PullMessageRequest {
-            consumer_group: "G",
-            topic: "T",
-            queue_id: 0,
-            queue_offset: offset,
-            max_msg_nums: 1,
-            sys_flag: SUBSCRIPTION | SUSPEND,
-            commit_offset: 0,
-            suspend_timeout_millis: millis,
-            subscription: Some("*"),
-            sub_version: 0,
-            expression_type: None,
-            max_msg_bytes: None,
-            request_source: None,
-            broker_name: None,
-        };
-        self.ask(Command::request_with(code::PULL_MESSAGE, &header)).await
-    }
+async fn pull(client: &Client, offset: i64, millis: i64) -> Command {
+    let header = PullMessageRequest {
+        consumer_group: "G",
+        topic: "T",
+        queue_id: 0,
+        queue_offset: offset,
+        max_msg_nums: 1,
+        sys_flag: SUBSCRIPTION | SUSPEND,
+        commit_offset: 0,
+        suspend_timeout_millis: millis,
+        subscription: Some("*"),
+        sub_version: 0,
+        expression_type: None,
+        max_msg_bytes: None,
+        request_source: None,
+        broker_name: None,
+    };
+    client.ask(Command::request_with(code::PULL_MESSAGE, &header)).await
 }
 
 /// One thread runs the broker and the clients: whatever blocks it shows.
@@ -81,20 +46,20 @@ async fn pulls_that_wait_for_the_disk_keep_nobody_else_waiting() {
     // Three segments, so that the first messages were not written lately.
     let mut sent = 0;
     for _ in 0..12 {
-        sent = hot.send(250_000).await;
+        sent = send(&hot, 250_000).await;
     }
     disk.set_cold(true);
     let mut pulls = JoinSet::new();
     for offset in 0..3 * MOST as i64 {
         let cold = cold.clone();
-        pulls.spawn(async move { cold.pull(offset % 3, 0).await });
+        pulls.spawn(async move { pull(&cold, offset % 3, 0).await });
     }
     disk.until_fetches(MOST).await;
     // Meanwhile new messages come and go, over the same connection too.
     for client in [&hot, &cold] {
         sent += 1;
-        assert_eq!(client.send(100).await, sent);
-        let answer = client.pull(sent, 0).await;
+        assert_eq!(send(&client, 100).await, sent);
+        let answer = pull(&client, sent, 0).await;
         assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
     }
     assert!(pulls.try_join_next().is_none(), "none of them can be answered yet");
@@ -113,19 +78,19 @@ async fn a_pull_that_finds_nothing_aside_waits_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(config(), store_config(folder.path())).await.unwrap();
     let client = Client::new(&broker);
-    assert_eq!(client.send(10).await, 0);
+    assert_eq!(send(&client, 10).await, 0);
     broker.close().await;
     let broker = Broker::start(config(), store_config(folder.path())).await.unwrap();
     let client = Client::new(&broker);
     let waiting = {
         let client = client.clone();
-        tokio::spawn(async move { client.pull(1, 600_000).await })
+        tokio::spawn(async move { pull(&client, 1, 600_000).await })
     };
-    let first = client.pull(0, 0).await;
+    let first = pull(&client, 0, 0).await;
     assert_eq!(first.code, response::SUCCESS);
     let header: PullMessageResponse = first.header().unwrap();
     assert_eq!((header.next_begin_offset, header.max_offset), (1, 1));
-    assert_eq!(client.send(10).await, 1);
+    assert_eq!(send(&client, 10).await, 1);
     let answer = tokio::time::timeout(PATIENCE, waiting).await.unwrap().unwrap();
     assert_eq!(answer.code, response::SUCCESS);
     broker.close().await;

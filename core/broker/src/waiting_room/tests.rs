@@ -1,55 +1,11 @@
 use crate::broker::Broker;
-use crate::testing::{PATIENCE, SlowDisk, config, store_config};
-use ferromq_net::{ConnectOptions, Connections, NoRequests};
-use ferromq_protocol::Command;
-use ferromq_protocol::code::{request as code, response};
-use ferromq_protocol::headers::{QueueRequest, SendMessageRequestV2, SendMessageResponse};
+use crate::testing::{Client, PATIENCE, SlowDisk, config, store_config};
+use ferromq_protocol::code::response;
+use ferromq_protocol::headers::SendMessageResponse;
 use ferromq_protocol::properties::key;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-
-struct Client {
-    connections: Connections,
-    address: String,
-}
-
-impl Client {
-    fn new(broker: &Broker) -> Arc<Client> {
-        let connections = Connections::new(Arc::new(NoRequests), ConnectOptions::default());
-        Arc::new(Client { connections, address: broker.address().to_string() })
-    }
-
-    async fn ask(&self, request: Command) -> Command {
-        self.connections.invoke(&self.address, request, PATIENCE).await.expect("an answer")
-    }
-
-    async fn send(&self, length: usize) -> Command {
-        let header = SendMessageRequestV2 {
-            producer_group: "PG",
-            topic: "T",
-            default_topic: "TBW102",
-            default_topic_queue_nums: 1,
-            queue_id: 0,
-            sys_flag: 0,
-            born_timestamp: 1,
-            flag: 0,
-            properties: None,
-            reconsume_times: None,
-            unit_mode: None,
-            max_reconsume_times: None,
-            batch: None,
-            broker_name: None,
-        };
-        let request = Command::request_with(code::SEND_MESSAGE_V2, &header);
-        self.ask(request.with_body(vec![7; length])).await
-    }
-
-    async fn max_offset(&self) -> Command {
-        let header = QueueRequest { topic: "T", queue_id: 0, broker_name: None, committed: None };
-        self.ask(Command::request_with(code::GET_MAX_OFFSET, &header)).await
-    }
-}
 
 /// One thread runs the broker and the clients: whatever blocks it shows.
 #[tokio::test]
