@@ -58,8 +58,8 @@ async fn pulls_that_wait_for_the_disk_keep_nobody_else_waiting() {
     // Meanwhile new messages come and go, over the same connection too.
     for client in [&hot, &cold] {
         sent += 1;
-        assert_eq!(send(&client, 100).await, sent);
-        let answer = pull(&client, sent, 0).await;
+        assert_eq!(send(client, 100).await, sent);
+        let answer = pull(client, sent, 0).await;
         assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
     }
     assert!(pulls.try_join_next().is_none(), "none of them can be answered yet");
