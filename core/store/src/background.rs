@@ -49,6 +49,9 @@ impl Bell {
 /// After how much of the log the checkpoint is written anew, though its time has not come: what is
 /// behind it has to be read after a crash.
 const CHECKPOINT_BYTES: i64 = 64 << 20;
+/// So many times as long as a checkpoint took is waited for the next, unless its time has come: with many
+/// queues it is the whole file system that is synced.
+const CHECKPOINT_REST: u32 = 20;
 /// How long that may go unnoticed.
 const QUEUES_PAUSE: Duration = Duration::from_millis(100);
 /// How long the index may stay behind the log.
@@ -123,22 +126,25 @@ fn write_queues(inner: &Inner) {
     let pause = Duration::from_millis(inner.config.flush_interval_consume_queue);
     let thorough = Duration::from_millis(inner.config.flush_consume_queue_thorough_interval);
     let (mut last_write, mut last_sync) = (Instant::now(), Instant::now());
+    let mut rest = Duration::ZERO;
     loop {
         let stopped = inner.queue_bell.wait(pause.min(QUEUES_PAUSE));
         let wanted = inner.queue_progress.wanted.swap(false, Ordering::AcqRel);
         let behind = inner.log.flushed() - inner.queue_progress.on_disk.load(Ordering::Acquire);
-        let due = behind >= CHECKPOINT_BYTES || last_sync.elapsed() >= thorough;
+        let long = behind >= CHECKPOINT_BYTES && last_sync.elapsed() >= rest;
+        let due = long || last_sync.elapsed() >= thorough;
         let sync = stopped || wanted || due;
         if !sync && last_write.elapsed() < pause {
             inner.queue_bell.ring();
             continue;
         }
         last_write = Instant::now();
-        if sync {
-            last_sync = last_write;
-        }
         if !write_or_fail(inner, sync) {
             inner.queue_bell.ring();
+        }
+        if sync {
+            last_sync = Instant::now();
+            rest = CHECKPOINT_REST * (last_sync - last_write);
         }
         if stopped {
             return;
