@@ -18,9 +18,9 @@ use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
 use ferromq_protocol::headers::{ConsumerGroupRequest, RouteRequest, UnregisterClientRequest};
 use ferromq_protocol::message_id::UniqueIds;
+use foldhash::fast::RandomState;
 use from_broker::FromBroker;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -103,9 +103,9 @@ pub(crate) struct Instance {
     name_servers: Vec<String>,
     current_name_server: AtomicUsize,
     connections: Arc<Connections>,
-    routes: Mutex<FxHashMap<String, Arc<Route>>>,
+    routes: Mutex<HashMap<String, Arc<Route>, RandomState>>,
     /// Addresses by broker name and broker id.
-    brokers: Mutex<FxHashMap<String, BTreeMap<i64, String>>>,
+    brokers: Mutex<HashMap<String, BTreeMap<i64, String>, RandomState>>,
     members: Mutex<Members>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }

@@ -3,8 +3,8 @@ use crate::error::NetError;
 use crate::service::Service;
 use crate::task::{self, Limits};
 use ferromq_protocol::Command;
+use foldhash::HashMap;
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -43,13 +43,13 @@ impl Slot {
 pub struct Connections {
     service: Arc<dyn Service>,
     options: ConnectOptions,
-    slots: Mutex<Option<FxHashMap<String, Slot>>>,
+    slots: Mutex<Option<HashMap<String, Slot>>>,
 }
 
 impl Connections {
     /// No connections yet. `service` answers what the peers ask.
     pub fn new(service: Arc<dyn Service>, options: ConnectOptions) -> Self {
-        Connections { service, options, slots: Mutex::new(Some(FxHashMap::default())) }
+        Connections { service, options, slots: Mutex::new(Some(HashMap::default())) }
     }
 
     /// The connection to `address` (`host:port`).

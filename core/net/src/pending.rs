@@ -2,7 +2,7 @@
 
 use crate::error::NetError;
 use ferromq_protocol::Command;
-use rustc_hash::FxHashMap;
+use foldhash::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ pub(crate) struct Waiting {
 /// waited long enough. A timer of its own would cost a request more than its answer does.
 #[derive(Default)]
 pub(crate) struct Pending {
-    requests: FxHashMap<i32, Waiting>,
+    requests: HashMap<i32, Waiting>,
     /// Not after the first deadline, and perhaps before it: that of a request that was answered.
     look: Option<Instant>,
 }

@@ -52,7 +52,7 @@ const CHECKPOINT_BYTES: i64 = 64 << 20;
 /// So many times as long as a checkpoint took is waited for the next, unless its time has come: with many
 /// queues it is the whole file system that is synced.
 const CHECKPOINT_REST: u32 = 20;
-/// How long that may go unnoticed.
+/// How long it may go unnoticed that so much of the log has come.
 const QUEUES_PAUSE: Duration = Duration::from_millis(100);
 /// How long the index may stay behind the log.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);

@@ -82,8 +82,7 @@ impl Segment for MappedSegment {
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {
         assert!(range.start <= range.end && range.end <= self.length(), "a range outside the file");
         // What is in memory in one piece is written to disk in one piece, even when only a page of it
-        // has changed: a megabyte for each sync. In large pieces, on the other hand, memory costs
-        // a tenth of what single pages cost.
+        // has changed: a megabyte for each sync. In large pieces, on the other hand, memory costs less.
         self.want_single_pages(often_synced);
         // Not before Linux 5.14; then writes find the pages themselves.
         let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.end - range.start);

@@ -14,7 +14,7 @@ use super::{Directory, Progress};
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::BLANK;
 use crate::config::StoreConfig;
-use crate::disk::{DirEntry, RandomFile};
+use crate::disk::RandomFile;
 use crate::error::StoreError;
 use crate::examine::UNFINISHED_BACKUP;
 use crate::index;
@@ -106,19 +106,7 @@ fn knows_size_of_index(directory: &Directory) -> Result<(), StoreError> {
     let folder = directory.root.join("index");
     let entries = directory.disk.list(&folder).map_err(StoreError::file("list", &folder))?;
     let expected = index::file_length(&directory.config);
-    let other = |entry: &&DirEntry| {
-        let is_index = !entry.is_directory && entry.name.parse::<u64>().is_ok();
-        is_index && entry.length != 0 && entry.length != expected
-    };
-    match entries.iter().find(other) {
-        Some(entry) => {
-            let what = format!("has {} bytes instead of {expected}", entry.length);
-            let advice =
-                "give the settings of its broker, which has other maxHashSlotNum and maxIndexNum";
-            Err(refusal(&entry.path, what, advice))
-        }
-        None => Ok(()),
-    }
+    entries.iter().try_for_each(|entry| index::check_length(entry, expected))
 }
 
 fn refusal(path: &Path, what: impl Into<String>, advice: &'static str) -> StoreError {
