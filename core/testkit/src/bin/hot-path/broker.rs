@@ -13,18 +13,21 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How many requests arrive together.
 const TOGETHER: usize = 32;
+/// After so many the same requests come again.
+const DIFFERENT: usize = 2048;
 
 pub(crate) fn send(count: usize, size: usize) -> Result<(), Failure> {
-    drive(frames::send(size, Serialization::Json), count)
+    drive(|number| frames::send(number, size, Serialization::Json), count)
 }
 
 pub(crate) fn batch(count: usize) -> Result<(), Failure> {
-    drive(frames::send_batch(), count)
+    drive(frames::send_batch, count)
 }
 
-fn drive(request: Bytes, count: usize) -> Result<(), Failure> {
+fn drive(request: impl Fn(usize) -> Bytes, count: usize) -> Result<(), Failure> {
+    let requests = all_together(DIFFERENT, request);
     on_a_broker(async move |broker| {
-        exchange(&broker, &[together(&vec![request; TOGETHER])], count, 0).await?;
+        exchange(&broker, &requests, count, 0).await?;
         broker.close().await;
         Ok(())
     })
@@ -32,11 +35,11 @@ fn drive(request: Bytes, count: usize) -> Result<(), Failure> {
 
 pub(crate) fn pull(count: usize) -> Result<(), Failure> {
     const BACKLOG: usize = 4096;
-    let pulls: Vec<Bytes> = (0..BACKLOG / 32).map(|at| frames::pull((at * 32) as i64)).collect();
-    let pulls: Vec<Together> = pulls.chunks(TOGETHER).map(together).collect();
+    let sends = all_together(DIFFERENT, |number| frames::send(number, 128, Serialization::Json));
+    let pulls =
+        all_together(DIFFERENT, |number| frames::pull(number, (number * 32 % BACKLOG) as i64));
     on_a_broker(async move |broker| {
-        let send = frames::send(128, Serialization::Json);
-        exchange(&broker, &[together(&vec![send; TOGETHER])], BACKLOG, 0).await?;
+        exchange(&broker, &sends, BACKLOG, 0).await?;
         exchange(&broker, &pulls, count, 32 * 128).await?;
         broker.close().await;
         Ok(())
@@ -47,6 +50,11 @@ pub(crate) fn pull(count: usize) -> Result<(), Failure> {
 struct Together {
     bytes: Bytes,
     count: usize,
+}
+
+fn all_together(count: usize, request: impl Fn(usize) -> Bytes) -> Vec<Together> {
+    let requests: Vec<Bytes> = (0..count).map(request).collect();
+    requests.chunks(TOGETHER).map(together).collect()
 }
 
 fn together(requests: &[Bytes]) -> Together {
@@ -72,7 +80,7 @@ fn on_a_broker(work: impl AsyncFnOnce(Broker) -> Result<(), Failure>) -> Result<
     runtime.block_on(async {
         let broker = Broker::start(config, store).await?;
         // The first message of a topic goes another way.
-        exchange(&broker, &[together(&[frames::send(1, Serialization::Json)])], 1, 0).await?;
+        exchange(&broker, &[together(&[frames::send(0, 1, Serialization::Json)])], 1, 0).await?;
         work(broker).await
     })
 }

@@ -1,4 +1,4 @@
-//! Requests as clients send them.
+//! Requests as clients send them: those of a connection differ in what tells one message from the next.
 
 use bytes::Bytes;
 use ferromq_protocol::batch::{self, BatchEntry};
@@ -10,7 +10,10 @@ pub(crate) const TOPIC: &str = "Orders";
 pub(crate) const PROPERTIES: &str =
     "UNIQ_KEY\u{1}7F00000100002A139A554E05F0E50000\u{2}WAIT\u{1}true\u{2}TAGS\u{1}TagA\u{2}";
 
-fn send_header() -> SendMessageRequestV2<'static> {
+/// So many digits have the numbers of a connection that has been busy for a while.
+const FIRST_OPAQUE: i32 = 100_000;
+
+fn send_header(number: usize, properties: &str) -> SendMessageRequestV2<'_> {
     SendMessageRequestV2 {
         producer_group: "producers",
         topic: TOPIC,
@@ -18,9 +21,9 @@ fn send_header() -> SendMessageRequestV2<'static> {
         default_topic_queue_nums: 4,
         queue_id: 3,
         sys_flag: 0,
-        born_timestamp: 1_700_000_000_000,
+        born_timestamp: 1_700_000_000_000 + number as i64 / 8,
         flag: 0,
-        properties: Some(PROPERTIES),
+        properties: Some(properties),
         reconsume_times: Some(0),
         unit_mode: Some(false),
         max_reconsume_times: None,
@@ -29,26 +32,38 @@ fn send_header() -> SendMessageRequestV2<'static> {
     }
 }
 
-pub(crate) fn send(size: usize, serialization: Serialization) -> Bytes {
-    let body = vec![b'x'; size];
-    let mut command =
-        Command::request_with(request::SEND_MESSAGE_V2, &send_header()).with_body(body);
-    command.serialization = serialization;
+fn frame(number: usize, mut command: Command) -> Bytes {
+    command.opaque = FIRST_OPAQUE + number as i32;
     command.encode()
 }
 
+/// The send of that number on its connection.
+pub(crate) fn send(number: usize, size: usize, serialization: Serialization) -> Bytes {
+    let properties = PROPERTIES.replace("F0E50000", &format!("F0E5{number:04X}"));
+    let header = send_header(number, &properties);
+    let mut command =
+        Command::request_with(request::SEND_MESSAGE_V2, &header).with_body(vec![b'x'; size]);
+    command.serialization = serialization;
+    frame(number, command)
+}
+
 /// A batch of 32 messages of 128 bytes.
-pub(crate) fn send_batch() -> Bytes {
+pub(crate) fn send_batch(number: usize) -> Bytes {
     let mut body = Vec::new();
-    for _ in 0..32 {
-        batch::push(&mut body, BatchEntry { flag: 0, body: &[b'x'; 128], properties: PROPERTIES });
+    for at in 0..32 {
+        let key = format!("F0E5{:04X}", (number * 32 + at) % 0x10000);
+        let properties = PROPERTIES.replace("F0E50000", &key);
+        batch::push(
+            &mut body,
+            BatchEntry { flag: 0, body: &[b'x'; 128], properties: &properties },
+        );
     }
-    let header = SendMessageRequestV2 { batch: Some(true), properties: Some(""), ..send_header() };
-    Command::request_with(request::SEND_BATCH_MESSAGE, &header).with_body(body).encode()
+    let header = SendMessageRequestV2 { batch: Some(true), ..send_header(number, "") };
+    frame(number, Command::request_with(request::SEND_BATCH_MESSAGE, &header).with_body(body))
 }
 
 /// Pulls 32 messages.
-pub(crate) fn pull(offset: i64) -> Bytes {
+pub(crate) fn pull(number: usize, offset: i64) -> Bytes {
     let header = PullMessageRequest {
         consumer_group: "consumers",
         topic: TOPIC,
@@ -65,5 +80,5 @@ pub(crate) fn pull(offset: i64) -> Bytes {
         request_source: None,
         broker_name: None,
     };
-    Command::request_with(request::PULL_MESSAGE, &header).encode()
+    frame(number, Command::request_with(request::PULL_MESSAGE, &header))
 }

@@ -8,11 +8,11 @@ use ferromq_protocol::{Command, Serialization};
 use std::hint::black_box;
 
 pub(crate) fn read_send_json(count: usize) -> Result<(), Failure> {
-    read(&frames::send(128, Serialization::Json), count)
+    read(&frames::send(0, 128, Serialization::Json), count)
 }
 
 pub(crate) fn read_send_binary(count: usize) -> Result<(), Failure> {
-    read(&frames::send(128, Serialization::Binary), count)
+    read(&frames::send(0, 128, Serialization::Binary), count)
 }
 
 fn read(frame: &Bytes, count: usize) -> Result<(), Failure> {
