@@ -5,7 +5,7 @@ use crate::outgoing::Outgoing;
 use crate::service::{Reply, Service};
 use crate::wire::{Plain, Wire};
 use bytes::BytesMut;
-use ferromq_protocol::{Command, FrameError};
+use ferromq_protocol::{Decoder, FrameError};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -51,6 +51,8 @@ impl Limits {
 const READ_SIZES: (usize, usize) = (1 << 10, 256 << 10);
 /// How long a closing connection may take to write what is queued.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// When nothing moved for so long, what helped with what came before is given back.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs a connection over `stream`, any pair of byte streams, until it ends. The future is the
 /// connection's task; the handle can be used as soon as it is returned.
@@ -82,6 +84,7 @@ pub(crate) fn over<W: Wire + 'static>(
         service,
         limits,
         input: BytesMut::new(),
+        decoder: Decoder::default(),
         read_size: READ_SIZES.0,
         outgoing: Outgoing::default(),
         later: false,
@@ -130,6 +133,7 @@ struct Task {
     service: Arc<dyn Service>,
     limits: Limits,
     input: BytesMut,
+    decoder: Decoder,
     read_size: usize,
     outgoing: Outgoing,
     /// Whether any request of the last read is to be answered later.
@@ -160,7 +164,11 @@ impl Task {
             let input = may_read.then_some(&mut self.input);
             tokio::select! {
                 moved = move_some(&mut *wire, input, &mut self.outgoing), if may_move => {
-                    last_activity = Instant::now();
+                    let now = Instant::now();
+                    if now.duration_since(last_activity) > PAUSE {
+                        self.decoder.pause();
+                    }
+                    last_activity = now;
                     match moved.map_err(End::Io)? {
                         Moved::In(length) => {
                             let more = self.take_all(wire.stream(), length, room).await;
@@ -241,7 +249,7 @@ impl Task {
     }
 
     fn take_requests(&mut self) -> Result<(), End> {
-        while let Some(command) = Command::decode(&mut self.input).map_err(End::Frame)? {
+        while let Some(command) = self.decoder.decode(&mut self.input).map_err(End::Frame)? {
             if command.is_response() {
                 self.connection.complete(command);
                 continue;

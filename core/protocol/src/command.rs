@@ -216,8 +216,31 @@ impl Command {
     /// Takes the first complete frame out of `buffer`.
     ///
     /// `None` when more bytes are needed. The command keeps the frame's bytes; nothing is copied,
-    /// and nothing is allocated that the peer has not sent.
+    /// and nothing is allocated that the peer has not sent. Whoever takes many from one connection does
+    /// so with a [`Decoder`](crate::Decoder).
     pub fn decode(buffer: &mut BytesMut) -> Result<Option<Command>, FrameError> {
+        let Some(frame) = Frame::take(buffer)? else {
+            return Ok(None);
+        };
+        match frame.kind {
+            0 => json_header::read(frame.header, frame.body).map(Some),
+            _ => frame.read_other().map(Some),
+        }
+    }
+}
+
+/// A frame whose header is still to be read.
+pub(crate) struct Frame {
+    /// How the header is written: 0 for JSON.
+    pub(crate) kind: u8,
+    pub(crate) header: BytesMut,
+    pub(crate) body: Bytes,
+}
+
+impl Frame {
+    /// Takes the first frame out of `buffer`, if all of it is there.
+    #[inline]
+    pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, FrameError> {
         let Some(length) = frame_length(buffer)? else {
             return Ok(None);
         };
@@ -232,9 +255,13 @@ impl Command {
         }
         let body = frame.split_off(8 + header_length).freeze();
         frame.advance(8);
-        match (word >> 24) as u8 {
-            0 => json_header::read(frame, body).map(Some),
-            1 => binary::read(frame, body).map(Some),
+        Ok(Some(Frame { kind: (word >> 24) as u8, header: frame, body }))
+    }
+
+    /// Reads a header that is not JSON.
+    pub(crate) fn read_other(self) -> Result<Command, FrameError> {
+        match self.kind {
+            1 => binary::read(self.header, self.body),
             kind => Err(FrameError::UnknownSerialization(kind)),
         }
     }

@@ -14,7 +14,7 @@ use bytestring::ByteString;
 use std::borrow::Cow;
 
 /// What ends a string, and what begins an escape.
-const STOPS: [u8; 2] = *b"\"\\";
+pub(crate) const STOPS: [u8; 2] = *b"\"\\";
 /// How deep unknown members may nest before they are taken for an attack.
 const MAX_DEPTH: usize = 32;
 
@@ -343,7 +343,11 @@ impl Reader<'_> {
             match reader.member()? {
                 Member::ExtFields => reader.ext_fields(pairs)?,
                 Member::Code => command.code = reader.integer()?,
-                Member::Opaque => command.opaque = reader.integer()?,
+                Member::Opaque => {
+                    let start = reader.position;
+                    command.opaque = reader.integer()?;
+                    command.opaque_at = Span::new(start..reader.position);
+                }
                 Member::Flag => command.flag = reader.integer()?,
                 Member::Version => command.version = reader.integer()?,
                 Member::Language => command.language = reader.language()?,
@@ -419,30 +423,68 @@ impl Member {
 }
 
 /// What a header says beside the ext fields.
-struct Head {
+#[derive(Clone)]
+pub(crate) struct Head {
     code: i32,
     language: Language,
     version: i32,
-    opaque: i32,
+    pub(crate) opaque: i32,
+    /// Where that stood.
+    pub(crate) opaque_at: Span,
     flag: i32,
     remark: Option<Cow<'static, str>>,
 }
 
+impl Default for Head {
+    fn default() -> Self {
+        Head {
+            code: 0,
+            language: Language::UNKNOWN,
+            version: 0,
+            opaque: 0,
+            opaque_at: Span::default(),
+            flag: 0,
+            remark: None,
+        }
+    }
+}
+
 /// Reads a header; `body` is what follows it.
 pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
-    let mut head =
-        Head { code: 0, language: Language::UNKNOWN, version: 0, opaque: 0, flag: 0, remark: None };
-    let mut pairs = FieldSpans::new();
-    let mut reader = Reader { bytes: &mut header, position: 0, reason: "" };
-    if reader.header(&mut head, &mut pairs).is_none() {
-        let Reader { position, reason, .. } = reader;
-        return Err(FrameError::Malformed { kind: "JSON", position, reason });
+    let (mut head, mut pairs) = (Head::default(), FieldSpans::new());
+    parse(&mut header, &mut head, &mut pairs)?;
+    command(head, pairs, header, body)
+}
+
+/// Reads a header into `head` and `pairs`, whose text it then is.
+pub(crate) fn parse(
+    header: &mut [u8],
+    head: &mut Head,
+    pairs: &mut FieldSpans,
+) -> Result<(), FrameError> {
+    let mut reader = Reader { bytes: header, position: 0, reason: "" };
+    match reader.header(head, pairs) {
+        Some(()) => Ok(()),
+        None => {
+            let Reader { position, reason, .. } = reader;
+            Err(FrameError::Malformed { kind: "JSON", position, reason })
+        }
     }
+}
+
+/// The command of a header that was read.
+#[inline]
+pub(crate) fn command(
+    head: Head,
+    pairs: FieldSpans,
+    header: BytesMut,
+    body: Bytes,
+) -> Result<Command, FrameError> {
     let header = ByteString::try_from(header).map_err(|error| {
         let position = error.valid_up_to();
         FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" }
     })?;
-    let Head { code, language, version, opaque, flag, remark } = head;
+    let Head { code, language, version, opaque, opaque_at: _, flag, remark } = head;
     Ok(Command {
         code,
         language,

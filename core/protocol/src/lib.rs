@@ -1,6 +1,6 @@
 //! RocketMQ's wire and record formats: bytes in, bytes out.
 //!
-//! - [`command`]: frames, with JSON and binary headers;
+//! - [`command`]: frames, with JSON and binary headers; [`decoder`]: those of one connection;
 //! - [`mod@headers`]: the typed headers of every request;
 //! - [`body`]: JSON bodies, with [`fastjson`]'s departures from the standard;
 //! - [`record`]: the stored message, on disk and in pull responses.
@@ -14,6 +14,7 @@ pub mod code;
 pub mod command;
 pub mod compression;
 mod decimal;
+pub mod decoder;
 pub mod fastjson;
 pub mod fields;
 pub mod header;
@@ -25,7 +26,9 @@ mod pairs;
 pub mod properties;
 pub mod record;
 mod scan;
+mod shape;
 pub mod tags;
 
 pub use command::{Command, FrameError, Serialization};
+pub use decoder::Decoder;
 pub use language::Language;

@@ -136,6 +136,79 @@ pub(crate) fn move_down<const N: usize>(
     }
 }
 
+/// Bytes some of which may be others.
+#[derive(Default)]
+pub(crate) struct Pattern {
+    chunks: Vec<Masked>,
+    /// The last bytes, some of which may be in a chunk too.
+    last: Option<Masked>,
+    length: usize,
+}
+
+/// A chunk of a pattern.
+struct Masked {
+    /// Zero where a byte may be another one.
+    mask: u8x16,
+    /// The bytes that may not.
+    bytes: u8x16,
+}
+
+impl Masked {
+    fn new(bytes: &[u8; CHUNK], free: &[bool; CHUNK]) -> Self {
+        let mask = u8x16::new(free.map(|free| if free { 0 } else { 0xFF }));
+        Masked { mask, bytes: u8x16::new(*bytes) & mask }
+    }
+
+    /// Not zero where a byte is not what it must be, or one of `stops` where it is free.
+    #[inline(always)]
+    fn misfits<const N: usize>(&self, chunk: &[u8; CHUNK], stops: [u8; N]) -> u8x16 {
+        let chunk = u8x16::new(*chunk);
+        let none = u8x16::splat(0);
+        let stops =
+            stops.into_iter().fold(none, |found, stop| found | chunk.simd_eq(u8x16::splat(stop)));
+        ((chunk & self.mask) ^ self.bytes) | (stops & !self.mask)
+    }
+}
+
+impl Pattern {
+    /// `bytes`, of which those that are `free` may be others; `None` if there are too few.
+    pub(crate) fn new(bytes: &[u8], free: &[bool]) -> Option<Self> {
+        let ((chunks, _), (frees, _)) = (bytes.as_chunks(), free.as_chunks());
+        Some(Pattern {
+            chunks: chunks
+                .iter()
+                .zip(frees)
+                .map(|(bytes, free)| Masked::new(bytes, free))
+                .collect(),
+            last: Some(Masked::new(bytes.last_chunk()?, free.last_chunk()?)),
+            length: bytes.len(),
+        })
+    }
+
+    /// How many bytes there are.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether `bytes` are these, but for free ones, none of which may be among `stops`.
+    #[inline]
+    pub(crate) fn fits<const N: usize>(&self, bytes: &[u8], stops: [u8; N]) -> bool {
+        if bytes.len() != self.length {
+            return false;
+        }
+        let (Some(last), Some(end)) = (&self.last, bytes.last_chunk()) else { return false };
+        let misfits = bytes
+            .as_chunks()
+            .0
+            .iter()
+            .zip(&self.chunks)
+            .fold(last.misfits(end, stops), |misfits, (chunk, masked)| {
+                misfits | masked.misfits(chunk, stops)
+            });
+        misfits.simd_eq(u8x16::splat(0)).all()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +224,26 @@ mod tests {
             prop_assert_eq!(first_of(&bytes, from, [1]), slow(from, &|byte| byte == 1));
             prop_assert_eq!(first_of(&bytes, from, [4, 0]), slow(from, &|byte| byte == 4 || byte == 0));
             prop_assert_eq!(first_up_to(&bytes, 1, [9]), slow(0, &|byte| byte <= 1 || byte == 9));
+        }
+
+        #[test]
+        fn patterns_fit_what_differs_where_it_may(bytes in proptest::collection::vec((0u8..4, any::<bool>()), 0..60),
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), 0u8..6), 0..3)) {
+            let (bytes, free): (Vec<u8>, Vec<bool>) = bytes.into_iter().unzip();
+            let Some(pattern) = Pattern::new(&bytes, &free) else {
+                prop_assert!(bytes.len() < CHUNK);
+                return Ok(());
+            };
+            let mut changed = bytes.clone();
+            for (at, byte) in changes {
+                changed[at.index(bytes.len())] = byte;
+            }
+            let fits = (0..bytes.len()).all(|at| match free[at] {
+                true => changed[at] != 4 && changed[at] != 0,
+                false => changed[at] == bytes[at],
+            });
+            prop_assert_eq!(pattern.fits(&changed, [4, 0]), fits);
+            prop_assert!(!pattern.fits(&changed[1..], [4, 0]));
         }
 
         #[test]

@@ -17,6 +17,7 @@ type Go = fn(usize) -> Result<(), Failure>;
 /// Each path, and how it is gone.
 const PATHS: &[(&str, Go)] = &[
     ("read-send-json", wire::read_send_json),
+    ("read-send-alike", wire::read_send_alike),
     ("read-send-binary", wire::read_send_binary),
     ("write-reply", wire::write_reply),
     ("append-128", store::append),

@@ -4,7 +4,7 @@ use crate::{Failure, frames};
 use bytes::{Bytes, BytesMut};
 use ferromq_protocol::code::request;
 use ferromq_protocol::headers::{SendMessageRequestV2, SendMessageResponse};
-use ferromq_protocol::{Command, Serialization};
+use ferromq_protocol::{Command, Decoder, Serialization};
 use std::hint::black_box;
 
 pub(crate) fn read_send_json(count: usize) -> Result<(), Failure> {
@@ -13,6 +13,20 @@ pub(crate) fn read_send_json(count: usize) -> Result<(), Failure> {
 
 pub(crate) fn read_send_binary(count: usize) -> Result<(), Failure> {
     read(&frames::send(0, 128, Serialization::Binary), count)
+}
+
+/// As a connection reads what is like what came before.
+pub(crate) fn read_send_alike(count: usize) -> Result<(), Failure> {
+    let frames: Vec<Bytes> =
+        (0..2048).map(|number| frames::send(number, 128, Serialization::Json)).collect();
+    let mut decoder = Decoder::default();
+    for frame in frames.iter().cycle().take(count) {
+        let mut input = BytesMut::from(&frame[..]);
+        let command = decoder.decode(&mut input)?.ok_or("no frame")?;
+        let header: SendMessageRequestV2<'_> = command.header()?;
+        black_box(header.born_timestamp);
+    }
+    Ok(())
 }
 
 fn read(frame: &Bytes, count: usize) -> Result<(), Failure> {
