@@ -2,7 +2,8 @@
 //!
 //! - [`rows`] says what is measured, one module for each row of the table; [`run`] goes through them in turns.
 //! - [`rig`] starts, freezes and ends the [`servers`]; [`load`] runs `ferromq bench`, [`apache_load`] Apache's own
-//!   benchmark classes, [`clients`] the client of each language, on the [`cores`] that a row wants; [`sendfile`] and [`fdatasync`] the machine's limits.
+//!   benchmark classes, [`clients`] the client of each language, on the [`cores`] that a row wants; [`sendfile`] and [`fdatasync`] the machine's limits; [`warm_memory`] spares
+//!   everyone what a virtual machine's host takes for new memory.
 //! - [`results`] holds the figures with their [`target`]s and [`unit`]s; [`page`] and [`plots`] show them, and
 //!   [`publish`] writes them into `docs/benchmarks/` and the README.
 
@@ -29,3 +30,4 @@ pub mod sendfile;
 pub mod servers;
 pub mod target;
 pub mod unit;
+pub mod warm_memory;

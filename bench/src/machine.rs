@@ -16,6 +16,9 @@ pub struct Machine {
     pub cores: usize,
     /// Bytes.
     pub memory: u64,
+    /// Bytes that were touched for servers to take; none where no host hands out memory.
+    #[serde(default)]
+    pub warm_memory: u64,
     /// Release of the kernel.
     pub kernel: String,
     /// Commit of FerroMQ, with `+` if files had been changed since.
@@ -29,7 +32,7 @@ pub struct Machine {
 }
 
 /// Looks at this machine.
-pub fn look(ferromq: &Path, jvm: &Jvm) -> Machine {
+pub fn look(ferromq: &Path, jvm: &Jvm, warm_memory: u64) -> Machine {
     let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = file("/proc/cpuinfo");
     let cpu = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':'));
@@ -50,6 +53,7 @@ pub fn look(ferromq: &Path, jvm: &Jvm) -> Machine {
         cpu: cpu.map_or("unknown", |(_, name)| name.trim()).to_owned(),
         cores: std::thread::available_parallelism().map_or(1, Into::into),
         memory: memory(),
+        warm_memory,
         kernel: file("/proc/sys/kernel/osrelease").trim().to_owned(),
         commit: commit(),
         versions,
@@ -62,6 +66,18 @@ pub fn look(ferromq: &Path, jvm: &Jvm) -> Machine {
 pub fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     info.totalram as u64 * u64::from(info.mem_unit)
+}
+
+/// Memory that nobody uses, not even as a cache, in bytes.
+pub fn free_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    info.freeram as u64 * u64::from(info.mem_unit)
+}
+
+/// Whether a host hands out the memory.
+pub fn is_virtual() -> bool {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    info.split_whitespace().any(|flag| flag == "hypervisor")
 }
 
 fn commit() -> String {

@@ -1,5 +1,6 @@
 //! Results as people read them: the page in `docs/benchmarks/` and the table in the README.
 
+use crate::machine::Machine;
 use crate::plots;
 use crate::results::{Measure, Report, Row, Subject};
 use std::fmt::Write;
@@ -59,6 +60,17 @@ fn provenance(report: &Report) -> String {
         run.repetitions,
         run.seconds.div_ceil(60),
         run.mode,
+    ) + &warm_memory(machine)
+}
+
+fn warm_memory(machine: &Machine) -> String {
+    if machine.warm_memory == 0 {
+        return String::new();
+    }
+    format!(
+        "The machine is a virtual one, whose host may hand out memory at the first touch; so up to {:.1} GiB of touched memory \
+         are there for each server to take, as on a machine that has run for a while.\n\n",
+        machine.warm_memory as f64 / (1u64 << 30) as f64,
     )
 }
 
