@@ -15,7 +15,7 @@ mod topics;
 
 use crate::answer::{Answer, Failure, respond};
 use crate::inner::Inner;
-use ferromq_net::{Connection, Reply, Responder};
+use ferromq_net::{Connection, Reply, Responder, ResponseWriter};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::{request as code, response};
 use std::sync::Arc;
@@ -84,13 +84,18 @@ fn way(code: i32) -> Option<Way> {
 }
 
 /// Handles a request; whatever is unknown here is unknown to the broker.
-pub(crate) fn handle(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) -> Reply {
+pub(crate) fn handle(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: Command,
+    writer: &mut ResponseWriter<'_>,
+) -> Reply {
     match request.code {
         code::HEART_BEAT => {
-            respond(&request, clients::heartbeat(broker, connection, &request)).into()
+            writer.write(respond(&request, clients::heartbeat(broker, connection, &request)))
         }
         code::UNREGISTER_CLIENT => {
-            respond(&request, clients::unregister(broker, connection, &request)).into()
+            writer.write(respond(&request, clients::unregister(broker, connection, &request)))
         }
         code::GET_CONSUMER_RUNNING_INFO => {
             later(broker, connection, request, forward::running_info)
@@ -102,9 +107,9 @@ pub(crate) fn handle(broker: &Arc<Inner>, connection: &Arc<Connection>, request:
             later(broker, connection, request, forward::consumer_status)
         }
         other => match way(other) {
-            Some(Way::Here(handler)) => respond(&request, handler(broker, &request)).into(),
+            Some(Way::Here(handler)) => writer.write(respond(&request, handler(broker, &request))),
             Some(Way::Aside(handler)) => aside(broker, connection, request, handler),
-            None => unsupported(&request).into(),
+            None => writer.write(unsupported(&request)),
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::inner::Inner;
 use crate::{admin, append, pull, query, send, send_back, waiting_room};
-use ferromq_net::{Connection, Reply, Service};
+use ferromq_net::{Connection, Reply, ResponseWriter, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request as code;
 use std::sync::Arc;
@@ -14,12 +14,17 @@ pub(crate) struct MainPort(pub(crate) Arc<Inner>);
 pub(crate) struct FastPort(pub(crate) Arc<Inner>);
 
 impl Service for MainPort {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         match request.code {
             code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => {
-                pull::handle(&self.0, connection, &request)
+                pull::handle(&self.0, connection, &request, writer)
             }
-            _ => handle(&self.0, connection, request),
+            _ => handle(&self.0, connection, request, writer),
         }
     }
 
@@ -34,8 +39,13 @@ impl Service for MainPort {
 }
 
 impl Service for FastPort {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
-        handle(&self.0, connection, request)
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
+        handle(&self.0, connection, request, writer)
     }
 
     fn handled(&self, _: &Arc<Connection>, idle: bool) -> bool {
@@ -47,16 +57,21 @@ impl Service for FastPort {
     }
 }
 
-fn handle(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) -> Reply {
+fn handle(
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: Command,
+    writer: &mut ResponseWriter<'_>,
+) -> Reply {
     match request.code {
         code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
-            waiting_room::handle(broker, connection, request, send::handle)
+            waiting_room::handle(broker, connection, request, writer, send::handle)
         }
         code::CONSUMER_SEND_MSG_BACK => {
-            waiting_room::handle(broker, connection, request, send_back::handle)
+            waiting_room::handle(broker, connection, request, writer, send_back::handle)
         }
         code::QUERY_MESSAGE => query::by_key(broker, connection, request),
         code::VIEW_MESSAGE_BY_ID => query::by_id(broker, connection, request),
-        _ => admin::handle(broker, connection, request),
+        _ => admin::handle(broker, connection, request, writer),
     }
 }

@@ -191,7 +191,7 @@ mod tests {
     use crate::dispatch::MainPort;
     use crate::testing::{Pair, TestBroker, broker};
     use ferromq_model::flags::pull::{SUBSCRIPTION, SUSPEND};
-    use ferromq_net::{Reply, Service};
+    use ferromq_net::{Reply, Responder, Service};
     use ferromq_protocol::Command;
     use ferromq_protocol::code::request;
     use ferromq_protocol::headers::PullMessageRequest;
@@ -224,14 +224,18 @@ mod tests {
         Command::request_with(request::PULL_MESSAGE, &header)
     }
 
+    fn pull(port: &MainPort, pair: &Pair, request: Command) -> Reply {
+        let responder = Responder::new(&pair.connection, &request);
+        responder.handle(|writer| port.handle(&pair.connection, request, writer))
+    }
+
     #[tokio::test]
     async fn a_connection_takes_its_pulls_along_when_it_ends() {
         let broker = looked_at("T", 2);
         let port = MainPort(broker.broker.clone());
         let (one, two) = (Pair::new().await, Pair::new().await);
         for (pair, queue) in [(&one, 0), (&one, 1), (&two, 0)] {
-            let reply = port.handle(&pair.connection, waits("T", queue));
-            assert!(matches!(reply, Reply::Later));
+            assert_eq!(pull(&port, pair, waits("T", queue)), Reply::Later);
         }
         assert_eq!(broker.long_polling.count(), 3);
         port.closed(&one.connection);
@@ -248,7 +252,7 @@ mod tests {
         let pair = Pair::new().await;
         pair.connection.close();
         let port = MainPort(broker.broker.clone());
-        assert!(matches!(port.handle(&pair.connection, waits("T", 0)), Reply::Later));
+        assert_eq!(pull(&port, &pair, waits("T", 0)), Reply::Later);
         assert_eq!(broker.long_polling.count(), 0);
     }
 }

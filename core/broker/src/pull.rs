@@ -5,7 +5,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use crate::send::FAQ;
 use ferromq_model::{flags, perm};
-use ferromq_net::{Connection, Piece, Reply, Responder, Response};
+use ferromq_net::{Connection, Piece, Reply, Responder, Response, ResponseWriter};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{EXPRESSION_TAG, MessageModel, SubscriptionData};
 use ferromq_protocol::code::{request as code, response};
@@ -22,24 +22,29 @@ pub(crate) fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
+    writer: &mut ResponseWriter<'_>,
 ) -> Reply {
     match pull(broker, connection, request) {
-        Ok(reply) => reply,
-        Err(failure) => respond(request, Err(failure)).into(),
+        Ok(Some(answer)) => writer.write(answer),
+        Ok(None) => Reply::Later,
+        Err(failure) => writer.write(respond(request, Err(failure))),
     }
 }
+
+/// The answer to a pull. Its header is laid out where it goes out from.
+type PullAnswer = Response<PullMessageResponse>;
 
 fn pull(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
-) -> Result<Reply, Failure> {
+) -> Result<Option<PullAnswer>, Failure> {
     let header: PullMessageRequest<'_> = request.header()?;
     let subscription = accept(broker, connection, request.code, &header)?;
     let has = |bit| header.sys_flag & bit != 0;
     let (group, topic, queue_id) = (header.consumer_group, header.topic, header.queue_id);
     if let Some(offset) = broker.offsets.take_reset(group, topic, queue_id) {
-        return Ok(moved(broker, request, topic, queue_id, offset)?.into());
+        return Ok(Some(moved(broker, request, topic, queue_id, offset)?.into()));
     }
     if has(flags::pull::COMMIT_OFFSET) {
         broker.offsets.commit(group, topic, queue_id, header.commit_offset);
@@ -55,11 +60,10 @@ fn pull(
     let waits = has(flags::pull::SUSPEND);
     match result {
         Some(result) if !waits || !finds_nothing(&result) => {
-            let template = request.response(response::SUCCESS);
+            let template = request.response_of(response::SUCCESS, ());
             let offset = header.queue_offset;
-            return Ok(
-                respond_with(broker, template, group, topic, queue_id, offset, result).into()
-            );
+            let answer = respond_with(broker, template, group, topic, queue_id, offset, result);
+            return Ok(Some(answer));
         }
         _ => {}
     }
@@ -70,7 +74,7 @@ fn pull(
     };
     let held = HeldPull {
         responder: Responder::new(connection, request),
-        response: request.response(response::PULL_NOT_FOUND),
+        response: request.response_of(response::PULL_NOT_FOUND, ()),
         group: group.into(),
         topic: topic.into(),
         queue_id,
@@ -84,7 +88,7 @@ fn pull(
         Some(_) => broker.long_polling.hold(broker, held),
         None => broker.cold_reads.serve(broker, held),
     }
-    Ok(Reply::Later)
+    Ok(None)
 }
 
 /// Checks a pull and finds its subscription.
@@ -224,15 +228,15 @@ fn answer_code(result: &ReadResult, offset: i64) -> (i32, &'static str) {
 
 fn respond_with(
     broker: &Inner,
-    template: Command,
+    template: Command<()>,
     group: &str,
     topic: &str,
     queue_id: i32,
     offset: i64,
     result: ReadResult,
-) -> Response {
+) -> PullAnswer {
     let (code, remark) = answer_code(&result, offset);
-    let mut command = template.with_header(&PullMessageResponse {
+    let mut command = template.with_fields(PullMessageResponse {
         suggest_which_broker_id: 0,
         next_begin_offset: result.next_offset,
         min_offset: result.min_offset,
@@ -259,19 +263,19 @@ fn moved(
     topic: &str,
     queue_id: i32,
     offset: i64,
-) -> Result<Command, StoreError> {
+) -> Result<Command<PullMessageResponse>, StoreError> {
     let log = broker.log();
-    let mut response =
-        request.response(response::PULL_OFFSET_MOVED).with_header(&PullMessageResponse {
-            suggest_which_broker_id: 0,
-            next_begin_offset: offset,
-            min_offset: log.min_offset(topic, queue_id)?,
-            max_offset: log.max_offset(topic, queue_id)?,
-            offset_delta: Some(0),
-            topic_sys_flag: Some(0),
-            group_sys_flag: Some(0),
-            forbidden_type: None,
-        });
+    let header = PullMessageResponse {
+        suggest_which_broker_id: 0,
+        next_begin_offset: offset,
+        min_offset: log.min_offset(topic, queue_id)?,
+        max_offset: log.max_offset(topic, queue_id)?,
+        offset_delta: Some(0),
+        topic_sys_flag: Some(0),
+        group_sys_flag: Some(0),
+        forbidden_type: None,
+    };
+    let mut response = request.response_of(response::PULL_OFFSET_MOVED, header);
     response.remark = Some(Cow::Borrowed("OFFSET_RESET"));
     Ok(response)
 }
@@ -279,7 +283,7 @@ fn moved(
 /// A pull that waits for messages, or for the disk.
 pub(crate) struct HeldPull {
     responder: Responder,
-    response: Command,
+    response: Command<()>,
     group: Box<str>,
     topic: Box<str>,
     queue_id: i32,

@@ -7,7 +7,7 @@ use crate::config::BrokerConfig;
 use crate::inner::Inner;
 use crate::marks::Marks;
 use ferromq_model::{flags, names, perm};
-use ferromq_net::{Connection, Reply, Responder};
+use ferromq_net::{Connection, Reply, Responder, ResponseWriter};
 use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::header::HeaderError;
@@ -15,7 +15,7 @@ use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMe
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::NewRecord;
 use ferromq_protocol::{Command, batch, message_id, tags};
-use ferromq_store::{Appended, FlushOutcome, NewRecords, TagsCode};
+use ferromq_store::{FlushOutcome, NewRecords, TagsCode};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,15 +31,15 @@ pub(crate) fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
+    writer: &mut ResponseWriter<'_>,
 ) -> Reply {
-    match send(broker, connection, request) {
-        Ok(Sent::Stored(response)) => response.into(),
-        Ok(Sent::Waits) => Reply::Later,
+    match send(broker, connection, request, writer) {
+        Ok(Sent::Stored(reply)) => reply,
         Ok(Sent::NeedsTopic) => {
             create_aside(broker, connection, request.clone());
             Reply::Later
         }
-        Err(failure) => refused(broker, request, failure).into(),
+        Err(failure) => writer.write(refused(broker, request, failure)),
     }
 }
 
@@ -56,23 +56,19 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
     let (broker, connection) = (broker.clone(), connection.clone());
     let responder = Responder::new(&connection, &request);
     tokio::task::spawn_blocking(move || {
-        let answer = match create(&broker, &request) {
-            Ok(()) => handle(&broker, &connection, &request),
-            Err(failure) => refused(&broker, &request, failure).into(),
-        };
-        match answer {
-            Reply::Now(response) => responder.send(response),
-            Reply::Later => _ = flush(&broker, false),
+        let reply = responder.handle(|writer| match create(&broker, &request) {
+            Ok(()) => handle(&broker, &connection, &request, writer),
+            Err(failure) => writer.write(refused(&broker, &request, failure)),
+        });
+        if reply == Reply::Later {
+            flush(&broker, false);
         }
     });
 }
 
-// Nearly every send is answered at once, and a box for each would cost an allocation a message.
-#[allow(clippy::large_enum_variant)]
 enum Sent {
-    Stored(Command),
-    /// A responder answers when the disk has it.
-    Waits,
+    /// It is answered, or a responder answers when the disk has it.
+    Stored(Reply),
     /// Nothing was stored: the topic has to be created first.
     NeedsTopic,
 }
@@ -81,6 +77,7 @@ fn send(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
+    writer: &mut ResponseWriter<'_>,
 ) -> Result<Sent, Failure> {
     let header = header_of(request)?;
     let (config, marks) = (broker.config.load(), broker.marks.load());
@@ -92,7 +89,7 @@ fn send(
         _ => dead_letters(broker, &header)?,
     };
     let message = Message::new(broker, &config, &marks, &header, &topic, dead_letters)?;
-    let sending = Sending { broker, connection, request, marks: &marks, message: &message };
+    let sending = Sending { broker, connection, request, marks: &marks, message: &message, writer };
     if header.batch == Some(true) {
         return store_batch(sending, &header);
     }
@@ -388,7 +385,7 @@ fn batch_to_retry_topic(topic: &str) -> Failure {
     Failure::new(response::MESSAGE_ILLEGAL, remark)
 }
 
-fn store_batch(sending: Sending<'_>, header: &SendMessageRequest<'_>) -> Result<Sent, Failure> {
+fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Result<Sent, Failure> {
     let Sending { broker, connection, request, message, .. } = sending;
     let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
     let topic = header.topic;
@@ -430,16 +427,16 @@ fn store_batch(sending: Sending<'_>, header: &SendMessageRequest<'_>) -> Result<
 }
 
 /// A send whose records are laid out.
-#[derive(Clone, Copy)]
-struct Sending<'a> {
+struct Sending<'a, 'w> {
     broker: &'a Arc<Inner>,
     connection: &'a Arc<Connection>,
     request: &'a Command,
     marks: &'a Marks,
     message: &'a Message<'a>,
+    writer: &'a mut ResponseWriter<'w>,
 }
 
-impl Sending<'_> {
+impl Sending<'_, '_> {
     /// Stores the records; `lengths` are those of a batch's.
     fn store(
         self,
@@ -455,11 +452,21 @@ impl Sending<'_> {
             return Err(Failure::new(response::SYSTEM_BUSY, remark));
         }
         let stored = append(broker, topic, queue_id, records)?;
+        let ids = offset_ids(broker.store_host, stored.appended.physical_offset, lengths);
+        let header = SendMessageResponse {
+            msg_id: &ids,
+            queue_id,
+            queue_offset: stored.appended.queue_offset,
+            transaction_id: unique_key,
+            batch_uniq_id: None,
+            recall_handle: None,
+        };
+        let response = request.response_of(response::SUCCESS, (header, &self.marks.answer));
         if !waits {
             announce(broker, topic, queue_id, &stored, None);
-            return Ok(Sent::Stored(self.answer(&stored.appended, unique_key, lengths)));
+            return Ok(Sent::Stored(self.writer.write(response)));
         }
-        let mut response = self.answer(&stored.appended, unique_key, lengths);
+        let mut response = response.laid_out();
         broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
         let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
         let flushed = move |outcome| {
@@ -468,21 +475,7 @@ impl Sending<'_> {
             responder.send(response);
         };
         announce(broker, topic, queue_id, &stored, Some(Box::new(flushed)));
-        Ok(Sent::Waits)
-    }
-
-    fn answer(self, stored: &Appended, unique_key: Option<&str>, lengths: &[usize]) -> Command {
-        let header = SendMessageResponse {
-            msg_id: &offset_ids(self.broker.store_host, stored.physical_offset, lengths),
-            queue_id: self.message.queue_id,
-            queue_offset: stored.queue_offset,
-            transaction_id: unique_key,
-            batch_uniq_id: None,
-            recall_handle: None,
-        };
-        let mut response = self.request.success(&header);
-        response.fields.extend(&self.marks.answer);
-        response
+        Ok(Sent::Stored(Reply::Later))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use crate::send::FAQ;
 use ferromq_model::{flags, names, perm};
-use ferromq_net::{Connection, Reply};
+use ferromq_net::{Connection, Reply, ResponseWriter};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::ConsumerSendMsgBackRequest;
@@ -20,8 +20,13 @@ use std::sync::Arc;
 /// The delay level of a first retry.
 const FIRST_RETRY_LEVEL: i32 = 3;
 
-pub(crate) fn handle(broker: &Arc<Inner>, _: &Arc<Connection>, request: &Command) -> Reply {
-    respond(request, send_back(broker, request)).into()
+pub(crate) fn handle(
+    broker: &Arc<Inner>,
+    _: &Arc<Connection>,
+    request: &Command,
+    writer: &mut ResponseWriter<'_>,
+) -> Reply {
+    writer.write(respond(request, send_back(broker, request)))
 }
 
 fn send_back(broker: &Arc<Inner>, request: &Command) -> Answer {

@@ -8,7 +8,9 @@ pub(crate) use slow_disk::SlowDisk;
 
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
-use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Server, ServerOptions, Service};
+use ferromq_net::{
+    ConnectOptions, Connection, Connections, Reply, ResponseWriter, Server, ServerOptions, Service,
+};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::TopicConfig;
 use ferromq_protocol::message_id::offset_id;
@@ -34,14 +36,19 @@ pub(crate) struct Peer {
 }
 
 impl Service for Peer {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         if !self.known.lock().contains(&connection.id()) {
             self.known.lock().push(connection.id());
             let _ = self.connections.send(connection.clone());
         }
         let answer = (self.answer)(&request);
         let _ = self.requests.send(request);
-        answer.map_or(Reply::Later, Reply::from)
+        answer.map_or(Reply::Later, |answer| writer.write(answer))
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::answer::Failure;
 use crate::inner::Inner;
 use crate::{append, send};
-use ferromq_net::{Connection, Reply, Responder};
+use ferromq_net::{Connection, Reply, Responder, ResponseWriter};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use parking_lot::Mutex;
@@ -28,7 +28,8 @@ const MOST_BYTES: usize = 64 << 20;
 const MARGIN: usize = 40_000;
 
 /// What handles a request that stores something.
-pub(crate) type Handler = fn(&Arc<Inner>, &Arc<Connection>, &Command) -> Reply;
+pub(crate) type Handler =
+    fn(&Arc<Inner>, &Arc<Connection>, &Command, &mut ResponseWriter<'_>) -> Reply;
 
 struct Guest {
     connection: Arc<Connection>,
@@ -57,19 +58,20 @@ pub(crate) fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: Command,
+    writer: &mut ResponseWriter<'_>,
     handler: Handler,
 ) -> Reply {
     let room = &broker.waiting_room;
     // Nobody overtakes those that wait.
     if room.count.load(Ordering::SeqCst) == 0 && !would_wait(broker, &request) {
-        return handler(broker, connection, &request);
+        return handler(broker, connection, &request, writer);
     }
     let length = request.body.len();
     let mut guests = room.guests.lock();
     if guests.queue.len() >= MOST || guests.bytes + length > MOST_BYTES {
         drop(guests);
         let remark = "[OVERLOAD]system busy, start flow control for a while";
-        return refuse(broker, &request, remark).into();
+        return writer.write(refuse(broker, &request, remark));
     }
     let responder = Responder::new(connection, &request);
     let (connection, since) = (connection.clone(), Instant::now());
@@ -97,16 +99,16 @@ async fn serve(broker: Arc<Inner>) {
             tokio::time::sleep(LOOK).await;
             continue;
         };
-        let reply = match waits {
+        let Guest { connection, request, responder, handler, .. } = guest;
+        let reply = responder.handle(|writer| match waits {
             true => {
                 let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
-                refuse(&broker, &guest.request, remark).into()
+                writer.write(refuse(&broker, &request, remark))
             }
-            false => (guest.handler)(&broker, &guest.connection, &guest.request),
-        };
-        match reply {
-            Reply::Now(response) => guest.responder.send(response),
-            Reply::Later => _ = append::flush(&broker, false),
+            false => handler(&broker, &connection, &request, writer),
+        });
+        if reply == Reply::Later {
+            append::flush(&broker, false);
         }
         if room.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             return;

@@ -9,7 +9,7 @@ pub use settings::{Settings, SettingsError};
 use crate::clock::Clock;
 use crate::kv::KvConfig;
 use crate::routes::{MinIdNotice, RouteTables};
-use ferromq_net::{Connection, Connections, NoRequests, Reply, Service};
+use ferromq_net::{Connection, Connections, NoRequests, Reply, ResponseWriter, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::RegistrationError;
 use ferromq_protocol::code::{request as code, response};
@@ -105,7 +105,12 @@ impl NameService {
 }
 
 impl Service for NameService {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         let answer = match request.code {
             code::GET_ROUTEINFO_BY_TOPIC => self.route(&request),
             code::REGISTER_BROKER => self.register(connection, &request),
@@ -130,11 +135,12 @@ impl Service for NameService {
             code::PUT_KV_CONFIG | code::DELETE_KV_CONFIG | code::UPDATE_NAMESRV_CONFIG => {
                 return self.write_file(connection, request);
             }
-            _ => return NoRequests.handle(connection, request),
+            _ => return NoRequests.handle(connection, request, writer),
         };
-        answer
-            .unwrap_or_else(|error| request.failure(response::SYSTEM_ERROR, error.to_string()))
-            .into()
+        writer.write(
+            answer
+                .unwrap_or_else(|error| request.failure(response::SYSTEM_ERROR, error.to_string())),
+        )
     }
 
     fn closed(&self, connection: &Arc<Connection>) {

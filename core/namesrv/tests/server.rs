@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used)]
 
 use ferromq_namesrv::{Clock, NameServer, NamesrvConfig};
-use ferromq_net::{ConnectOptions, Connection, Connections, NoRequests, Reply, Service};
+use ferromq_net::{
+    ConnectOptions, Connection, Connections, NoRequests, Reply, ResponseWriter, Service,
+};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{
     BrokerMemberGroupBody, ClusterInfo, DataVersion, KvTable, QueueData, RegisterBrokerBody,
@@ -439,7 +441,7 @@ async fn unknown_requests_are_refused_by_number() {
 struct Ear(mpsc::UnboundedSender<Command>);
 
 impl Service for Ear {
-    fn handle(&self, _: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(&self, _: &Arc<Connection>, request: Command, _: &mut ResponseWriter<'_>) -> Reply {
         let _ = self.0.send(request);
         Reply::Later
     }

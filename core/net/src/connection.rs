@@ -4,6 +4,7 @@ use crate::pending::{Pending, Waiting};
 use crate::service::Response;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request;
+use ferromq_protocol::header::FieldSource;
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -73,11 +74,11 @@ impl Connection {
     /// # Errors
     /// [`NetError::Timeout`] after `timeout`, [`NetError::Closed`] when the connection ends first,
     /// [`NetError::Overloaded`] when the peer does not read.
-    pub fn invoke(
+    pub fn invoke<F: FieldSource>(
         &self,
-        request: Command,
+        request: Command<F>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Command, NetError>> + Send {
+    ) -> impl Future<Output = Result<Command, NetError>> + Send + use<'_, F> {
         let (sender, receiver) = oneshot::channel();
         let forget = Forget { connection: self, opaque: Some(request.opaque) };
         self.call(request, timeout, move |answer| drop(sender.send(answer)));
@@ -91,9 +92,9 @@ impl Connection {
 
     /// As [`invoke`](Self::invoke), for those who need no future: `answered` is called with the answer
     /// or the error, as a rule on the connection's task. It must neither block nor take long.
-    pub fn call(
+    pub fn call<F: FieldSource>(
         &self,
-        request: Command,
+        request: Command<F>,
         timeout: Duration,
         answered: impl FnOnce(Result<Command, NetError>) + Send + 'static,
     ) {
@@ -112,7 +113,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`NetError::Closed`], or [`NetError::Overloaded`] when the peer does not read.
-    pub fn send(&self, request: Command) -> Result<(), NetError> {
+    pub fn send<F: FieldSource>(&self, request: Command<F>) -> Result<(), NetError> {
         self.queue_request(request.oneway())
     }
 
@@ -126,7 +127,7 @@ impl Connection {
         NetError::Closed { address: self.peer.to_string() }
     }
 
-    fn queue_request(&self, mut request: Command) -> Result<(), NetError> {
+    fn queue_request<F: FieldSource>(&self, request: Command<F>) -> Result<(), NetError> {
         {
             let mut outbox = self.outbox.lock();
             // Looked at under the lock, which the task takes when it ends: nothing is queued
@@ -138,16 +139,23 @@ impl Connection {
                 let address = self.peer.to_string();
                 return Err(NetError::Overloaded { address, bytes: outbox.len() });
             }
-            outbox.push_command(&mut request);
+            outbox.push_command(request);
         }
         self.wake.notify_one();
         Ok(())
     }
 
     /// Whoever calls this wakes the task.
-    pub(crate) fn queue_response(&self, response: Response) {
+    pub(crate) fn queue_response<F: FieldSource>(&self, response: Response<F>) {
         if self.state.load(Ordering::Acquire) != CLOSED {
             self.outbox.lock().push_response(response);
+        }
+    }
+
+    /// As [`queue_response`](Self::queue_response), of what is written already.
+    pub(crate) fn queue_written(&self, written: &mut Outgoing) {
+        if self.state.load(Ordering::Acquire) != CLOSED {
+            self.outbox.lock().append(written);
         }
     }
 

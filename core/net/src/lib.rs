@@ -20,5 +20,5 @@ pub use connections::{ConnectOptions, Connections};
 pub use error::NetError;
 pub use outgoing::Piece;
 pub use server::{Listener, Server, ServerOptions};
-pub use service::{NoRequests, Reply, Responder, Response, Service};
+pub use service::{NoRequests, Reply, Responder, Response, ResponseWriter, Service};
 pub use task::{Limits, open};

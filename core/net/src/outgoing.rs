@@ -3,6 +3,7 @@
 use crate::service::Response;
 use bytes::{Buf, Bytes, BytesMut};
 use ferromq_protocol::Command;
+use ferromq_protocol::header::FieldSource;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -58,22 +59,22 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn push_response(&mut self, response: Response) {
-        let Response { mut command, chunks } = response;
+    pub(crate) fn push_response<F: FieldSource>(&mut self, response: Response<F>) {
+        let Response { command, chunks } = response;
         if chunks.is_empty() {
-            return self.push_command(&mut command);
+            return self.push_command(command);
         }
         let body_length = chunks.iter().map(|piece| piece.bytes.len()).sum();
         self.push_head(&command, body_length);
         chunks.into_iter().for_each(|piece| self.push_body(piece));
     }
 
-    pub(crate) fn push_command(&mut self, command: &mut Command) {
-        self.push_head(command, command.body.len());
-        self.push_body(std::mem::take(&mut command.body).into());
+    pub(crate) fn push_command<F: FieldSource>(&mut self, command: Command<F>) {
+        self.push_head(&command, command.body.len());
+        self.push_body(command.body.into());
     }
 
-    fn push_head(&mut self, command: &Command, body_length: usize) {
+    fn push_head<F: FieldSource>(&mut self, command: &Command<F>, body_length: usize) {
         // At once, instead of by and by as the header is written.
         let small = if body_length < COPY_BELOW { body_length } else { 0 };
         self.tail.reserve(USUAL_HEAD + small);
@@ -191,8 +192,8 @@ mod tests {
             let (mut first, mut second) = (Outgoing::default(), Outgoing::default());
             for (index, mut command) in commands.into_iter().enumerate() {
                 match index {
-                    i if i < split => first.push_command(&mut command),
-                    i if i % 2 == 0 => second.push_command(&mut command),
+                    i if i < split => first.push_command(command),
+                    i if i % 2 == 0 => second.push_command(command),
                     _ => {
                         let body = std::mem::take(&mut command.body);
                         let middle = body.len() / 2;

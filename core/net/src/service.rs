@@ -1,7 +1,9 @@
 use crate::connection::Connection;
-use crate::outgoing::Piece;
+use crate::outgoing::{Outgoing, Piece};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
+use ferromq_protocol::fields::Fields;
+use ferromq_protocol::header::FieldSource;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,7 +11,12 @@ use std::sync::atomic::Ordering;
 pub trait Service: Send + Sync + 'static {
     /// Handles one request. Requests of one connection come one after the other, on its task: this
     /// must neither block nor take long. Whatever takes longer answers [`Reply::Later`].
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply;
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply;
 
     /// All requests that arrived together are handled, and some of them answered
     /// [later](Reply::Later): for what is better done once for all of them. Called on the
@@ -24,31 +31,46 @@ pub trait Service: Send + Sync + 'static {
 }
 
 /// What became of a request.
-// Most replies are responses, and a box for each would cost an allocation a message.
-#[allow(clippy::large_enum_variant)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// It is answered. The answer to a one-way request is dropped.
-    Now(Response),
+    /// It is answered: what [`ResponseWriter::write`] returns.
+    Now,
     /// A [`Responder`] answers it later, or nobody does.
     Later,
 }
 
-impl<T: Into<Response>> From<T> for Reply {
-    fn from(response: T) -> Self {
-        Reply::Now(response.into())
+/// Writes the answer to a request where it goes out from.
+pub struct ResponseWriter<'a>(Option<&'a mut Outgoing>);
+
+impl<'a> ResponseWriter<'a> {
+    pub(crate) fn new(request: &Command, outgoing: &'a mut Outgoing) -> Self {
+        ResponseWriter::of(request.is_oneway(), outgoing)
+    }
+
+    fn of(oneway: bool, outgoing: &'a mut Outgoing) -> Self {
+        ResponseWriter((!oneway).then_some(outgoing))
+    }
+
+    /// Writes the answer. A request has one, and when it is one-way it has none: anything else is
+    /// dropped.
+    pub fn write<F: FieldSource>(&mut self, response: impl Into<Response<F>>) -> Reply {
+        if let Some(outgoing) = self.0.take() {
+            outgoing.push_response(response.into());
+        }
+        Reply::Now
     }
 }
 
 /// An answer with its body.
-pub struct Response {
+pub struct Response<F = Fields> {
     /// The answer; its body counts only when there are no chunks.
-    pub command: Command,
+    pub command: Command<F>,
     /// The body in pieces, sent without copying them together.
     pub chunks: Vec<Piece>,
 }
 
-impl From<Command> for Response {
-    fn from(command: Command) -> Self {
+impl<F> From<Command<F>> for Response<F> {
+    fn from(command: Command<F>) -> Self {
         Response { command, chunks: Vec::new() }
     }
 }
@@ -73,10 +95,19 @@ impl Responder {
     }
 
     /// Sends the answer; nothing happens when the request was one-way or the connection is closed.
-    pub fn send(self, response: impl Into<Response>) {
+    pub fn send<F: FieldSource>(self, response: impl Into<Response<F>>) {
         if !self.oneway {
             self.connection.queue_response(response.into());
         }
+    }
+
+    /// Sends what `handler` writes, and returns what it returns: for requests that are handled later, but
+    /// as those that are handled at once.
+    pub fn handle(self, handler: impl FnOnce(&mut ResponseWriter<'_>) -> Reply) -> Reply {
+        let mut written = Outgoing::default();
+        let reply = handler(&mut ResponseWriter::of(self.oneway, &mut written));
+        self.connection.queue_written(&mut written);
+        reply
     }
 }
 
@@ -92,8 +123,13 @@ impl Drop for Responder {
 pub struct NoRequests;
 
 impl Service for NoRequests {
-    fn handle(&self, _: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        _: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         let remark = format!(" request type {} not supported", request.code);
-        request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark).into()
+        writer.write(request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark))
     }
 }

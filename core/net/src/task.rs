@@ -2,7 +2,7 @@
 
 use crate::connection::Connection;
 use crate::outgoing::Outgoing;
-use crate::service::{Reply, Service};
+use crate::service::{Reply, ResponseWriter, Service};
 use crate::wire::{Plain, Wire};
 use bytes::BytesMut;
 use ferromq_protocol::{Decoder, FrameError};
@@ -254,10 +254,9 @@ impl Task {
                 self.connection.complete(command);
                 continue;
             }
-            let oneway = command.is_oneway();
-            match self.service.handle(&self.connection, command) {
-                Reply::Now(response) if !oneway => self.outgoing.push_response(response),
-                Reply::Now(_) => {}
+            let mut writer = ResponseWriter::new(&command, &mut self.outgoing);
+            match self.service.handle(&self.connection, command, &mut writer) {
+                Reply::Now => {}
                 Reply::Later => self.later = true,
             }
         }

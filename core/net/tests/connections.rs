@@ -31,12 +31,17 @@ struct Sample {
 }
 
 impl Service for Sample {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         self.handled.fetch_add(1, Ordering::SeqCst);
         match request.code {
             ECHO => {
                 let body = request.body.clone();
-                request.success_body(body).into()
+                writer.write(request.success_body(body))
             }
             LATER => {
                 let responder = Responder::new(connection, &request);
@@ -54,16 +59,14 @@ impl Service for Sample {
                 });
                 Reply::Later
             }
-            BIG => Response {
+            BIG => writer.write(Response {
                 command: request.response(response::SUCCESS),
                 chunks: vec![Bytes::from(vec![1; 100_000]).into(), Bytes::from(vec![2; 10]).into()],
-            }
-            .into(),
-            FROM_A_FILE => Response {
+            }),
+            FROM_A_FILE => writer.write(Response {
                 command: request.response(response::SUCCESS),
                 chunks: pieces_of_a_file(),
-            }
-            .into(),
+            }),
             PANIC => panic!("a handler that panics ends its connection only"),
             _ => Reply::Later,
         }

@@ -5,6 +5,7 @@
 
 use crate::command::{Command, FrameError, Serialization};
 use crate::fields::{FieldSpans, Fields};
+use crate::header::{FieldKey, FieldSink, FieldSource};
 use crate::language::Language;
 use crate::pairs::Span;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -106,7 +107,8 @@ pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameEr
     })
 }
 
-pub(crate) fn write(command: &Command, out: &mut BytesMut) {
+/// Appends the header.
+pub(crate) fn write<F: FieldSource>(command: &Command<F>, out: &mut BytesMut) {
     // Both are 16 bits wide here; larger codes need the JSON header.
     out.put_i16(command.code as i16);
     out.put_u8(command.language.0);
@@ -118,12 +120,34 @@ pub(crate) fn write(command: &Command, out: &mut BytesMut) {
     out.put_slice(remark);
     let block = out.len();
     out.put_i32(0);
-    for (key, value) in command.fields.iter() {
+    command.fields.put_into(&mut BinaryFields(out));
+    let length = (out.len() - block - 4) as i32;
+    out[block..block + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Writes fields one after the other.
+struct BinaryFields<'a>(&'a mut BytesMut);
+
+impl BinaryFields<'_> {
+    fn push(&mut self, key: &str, value: &str) {
+        let BinaryFields(out) = self;
         out.put_u16(key.len() as u16);
         out.put_slice(key.as_bytes());
         out.put_i32(value.len() as i32);
         out.put_slice(value.as_bytes());
     }
-    let length = (out.len() - block - 4) as i32;
-    out[block..block + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+impl FieldSink for BinaryFields<'_> {
+    fn put(&mut self, key: FieldKey, value: &str) {
+        self.push(key.name(), value);
+    }
+
+    fn put_plain(&mut self, key: FieldKey, value: &str) {
+        self.push(key.name(), value);
+    }
+
+    fn put_all(&mut self, fields: &Fields) {
+        fields.iter().for_each(|(key, value)| self.push(key, value));
+    }
 }

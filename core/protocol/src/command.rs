@@ -1,9 +1,9 @@
 //! A command: one request or response, and how it becomes a frame (protocol §1.1 to §1.7).
 
 use crate::fields::Fields;
-use crate::header::{Header, HeaderError};
+use crate::header::{FieldSource, Header, HeaderError};
 use crate::language::Language;
-use crate::{binary, json_header};
+use crate::{binary, json_header, json_writer};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -65,8 +65,11 @@ pub enum FrameError {
 }
 
 /// One request or response.
+///
+/// Its fields are laid out as text pairs, or come from a typed header when the command is written, which
+/// takes half the work.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Command {
+pub struct Command<F = Fields> {
     /// A [request code](crate::code::request) or a [response code](crate::code::response).
     pub code: i32,
     /// The sender's language.
@@ -81,8 +84,8 @@ pub struct Command {
     pub remark: Option<Cow<'static, str>>,
     /// How the header is written.
     pub serialization: Serialization,
-    /// The typed header as text pairs.
-    pub fields: Fields,
+    /// The typed header as text pairs, or what else gives them.
+    pub fields: F,
     /// Everything after the header.
     pub body: Bytes,
 }
@@ -95,39 +98,17 @@ fn next_opaque() -> i32 {
 impl Command {
     /// A request without fields, with an opaque number of its own.
     pub fn request(code: i32) -> Self {
-        Command {
-            code,
-            language: Language::RUST,
-            version: CURRENT_VERSION,
-            opaque: next_opaque(),
-            flag: 0,
-            remark: None,
-            serialization: Serialization::Json,
-            fields: Fields::new(),
-            body: Bytes::new(),
-        }
+        Command::request_of(code, Fields::new())
     }
 
     /// A request with a typed header.
-    pub fn request_with<'a>(code: i32, header: &impl Header<'a>) -> Self {
-        let mut command = Command::request(code);
-        header.encode(&mut command.fields);
-        command
+    pub fn request_with(code: i32, header: &impl FieldSource) -> Self {
+        Command::request_of(code, header).laid_out()
     }
 
     /// An answer to this request, in the request's own serialization.
     pub fn response(&self, code: i32) -> Self {
-        Command {
-            flag: FLAG_RESPONSE,
-            opaque: self.opaque,
-            serialization: self.serialization,
-            code,
-            language: Language::RUST,
-            version: CURRENT_VERSION,
-            remark: None,
-            fields: Fields::new(),
-            body: Bytes::new(),
-        }
+        self.response_of(code, Fields::new())
     }
 
     /// An answer with a remark.
@@ -138,8 +119,8 @@ impl Command {
     }
 
     /// A successful answer with a typed header.
-    pub fn success<'a>(&self, header: &impl Header<'a>) -> Self {
-        self.response(crate::code::response::SUCCESS).with_header(header)
+    pub fn success(&self, header: &impl FieldSource) -> Self {
+        self.response_of(crate::code::response::SUCCESS, header).laid_out()
     }
 
     /// A successful answer with a body.
@@ -148,9 +129,52 @@ impl Command {
     }
 
     /// Adds the fields of a typed header.
-    pub fn with_header<'a>(mut self, header: &impl Header<'a>) -> Self {
-        header.encode(&mut self.fields);
+    pub fn with_header(mut self, header: &impl FieldSource) -> Self {
+        header.put_into(&mut self.fields);
         self
+    }
+
+    /// Reads the typed header.
+    pub fn header<'a, H: Header<'a>>(&'a self) -> Result<H, HeaderError> {
+        H::decode(&self.fields)
+    }
+}
+
+impl<F> Command<F> {
+    fn of(code: i32, fields: F) -> Self {
+        Command {
+            code,
+            language: Language::RUST,
+            version: CURRENT_VERSION,
+            opaque: 0,
+            flag: 0,
+            remark: None,
+            serialization: Serialization::Json,
+            fields,
+            body: Bytes::new(),
+        }
+    }
+
+    /// A request whose fields come from `fields`, with an opaque number of its own.
+    pub fn request_of(code: i32, fields: F) -> Self {
+        Command { opaque: next_opaque(), ..Command::of(code, fields) }
+    }
+
+    /// An answer to this request, in the request's own serialization, whose fields come from `fields`.
+    pub fn response_of<G>(&self, code: i32, fields: G) -> Command<G> {
+        Command {
+            flag: FLAG_RESPONSE,
+            opaque: self.opaque,
+            serialization: self.serialization,
+            ..Command::of(code, fields)
+        }
+    }
+
+    /// The same with other fields.
+    pub fn with_fields<G>(self, fields: G) -> Command<G> {
+        let Command { code, language, version, opaque, flag, remark, serialization, body, .. } =
+            self;
+        Command { code, language, version, opaque, flag, remark, serialization, fields, body }
     }
 
     /// Sets the body.
@@ -175,14 +199,18 @@ impl Command {
         self.flag & FLAG_ONEWAY != 0
     }
 
-    /// Reads the typed header.
-    pub fn header<'a, H: Header<'a>>(&'a self) -> Result<H, HeaderError> {
-        H::decode(&self.fields)
-    }
-
     /// The remark, or nothing.
     pub fn remark(&self) -> &str {
         self.remark.as_deref().unwrap_or_default()
+    }
+}
+
+impl<F: FieldSource> Command<F> {
+    /// The same with its fields as text pairs.
+    pub fn laid_out(self) -> Command {
+        let mut fields = Fields::new();
+        self.fields.put_into(&mut fields);
+        self.with_fields(fields)
     }
 
     /// Appends the frame's length fields and header to `out`; a body of `body_length` bytes must
@@ -191,7 +219,7 @@ impl Command {
         let start = out.len();
         out.put_u64(0);
         match self.serialization {
-            Serialization::Json => json_header::write(self, out),
+            Serialization::Json => json_writer::write(self, out),
             Serialization::Binary => binary::write(self, out),
         }
         let header_length = out.len() - start - 8;
@@ -212,7 +240,9 @@ impl Command {
         out.extend_from_slice(&self.body);
         out.freeze()
     }
+}
 
+impl Command {
     /// Takes the first complete frame out of `buffer`.
     ///
     /// `None` when more bytes are needed. The command keeps the frame's bytes; nothing is copied,

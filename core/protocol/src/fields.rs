@@ -1,7 +1,7 @@
 //! The ext fields of a command.
 
-use crate::header::{FieldKey, FieldText};
-use crate::json_header;
+use crate::header::{FieldKey, FieldSink, FieldSource, FieldText};
+use crate::json_writer::is_plain;
 use crate::pairs::{Span, Spans};
 use bytestring::ByteString;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Fields {
     /// Appends a field.
     pub fn push(&mut self, key: &str, value: &str) {
         self.build();
-        self.plain &= json_header::is_plain(key) && json_header::is_plain(value);
+        self.plain &= is_plain(key) && is_plain(value);
         let first = self.is_empty();
         let text = self.building(key.len() + value.len());
         text.push_str(if first { "\"" } else { ",\"" });
@@ -98,26 +98,6 @@ impl Fields {
         let value = Span::appended(text, value);
         text.push('"');
         self.spans.push((key, value));
-    }
-
-    /// Appends a field of a typed header.
-    pub(crate) fn push_known(&mut self, key: FieldKey, value: &str) {
-        self.build();
-        self.plain &= json_header::is_plain(value);
-        self.push_plain(key, value);
-    }
-
-    /// As [`push_known`](Self::push_known), of a value that needs no escape.
-    pub(crate) fn push_plain(&mut self, FieldKey(key): FieldKey, value: &str) {
-        let first = usize::from(self.is_empty());
-        let text = self.building(key.len() + value.len());
-        // What comes before the name and behind it: a comma but for the first, and quotes.
-        let name = text.len() + 2 - first..text.len() + key.len() - 3 - first;
-        text.push_str(&key[first..]);
-        let name = Span::new(name);
-        let value = Span::appended(text, value);
-        text.push('"');
-        self.spans.push((name, value));
     }
 
     /// Appends all fields of others.
@@ -172,6 +152,35 @@ impl Fields {
     /// Removes every field named `key`.
     pub fn remove(&mut self, key: &str) {
         *self = self.iter().filter(|(name, _)| *name != key).collect();
+    }
+}
+
+impl FieldSource for Fields {
+    fn put_into(&self, sink: &mut impl FieldSink) {
+        sink.put_all(self);
+    }
+}
+
+impl FieldSink for Fields {
+    fn put(&mut self, key: FieldKey, value: &str) {
+        self.build();
+        self.plain &= is_plain(value);
+        self.put_plain(key, value);
+    }
+
+    fn put_plain(&mut self, key: FieldKey, value: &str) {
+        let before = if self.is_empty() { key.quoted() } else { key.behind_comma() };
+        let text = self.building(before.len() + value.len());
+        text.push_str(before);
+        let end = text.len() - 3;
+        let name = Span::new(end - key.name().len()..end);
+        let value = Span::appended(text, value);
+        text.push('"');
+        self.spans.push((name, value));
+    }
+
+    fn put_all(&mut self, fields: &Fields) {
+        self.extend(fields);
     }
 }
 

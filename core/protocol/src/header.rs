@@ -78,7 +78,7 @@ pub struct HeaderSpec {
 }
 
 /// A typed header.
-pub trait Header<'a>: Sized {
+pub trait Header<'a>: FieldSource + Sized {
     /// The header's name.
     const NAME: &'static str;
     /// What the documentation says of it.
@@ -88,9 +88,42 @@ pub trait Header<'a>: Sized {
 
     /// Reads it; unknown fields are ignored, and of a repeated field the last counts.
     fn decode(fields: &'a Fields) -> Result<Self, HeaderError>;
+}
 
-    /// Appends its fields; an absent optional field is not written.
-    fn encode(&self, fields: &mut Fields);
+/// Takes the fields of a command one after the other: [`Fields`], or a header that is being written.
+pub trait FieldSink {
+    /// Takes a field of a typed header.
+    fn put(&mut self, key: FieldKey, value: &str);
+
+    /// As [`put`](Self::put), of a value that needs no escape in JSON.
+    fn put_plain(&mut self, key: FieldKey, value: &str);
+
+    /// Takes all of these.
+    fn put_all(&mut self, fields: &Fields);
+}
+
+/// What a command can have for fields: those that were received or laid out, a typed header, several of
+/// these one after the other, or none.
+pub trait FieldSource {
+    /// Hands over the fields in their order; an absent optional field of a header is left out.
+    fn put_into(&self, sink: &mut impl FieldSink);
+}
+
+impl FieldSource for () {
+    fn put_into(&self, _: &mut impl FieldSink) {}
+}
+
+impl<T: FieldSource> FieldSource for &T {
+    fn put_into(&self, sink: &mut impl FieldSink) {
+        (**self).put_into(sink);
+    }
+}
+
+impl<A: FieldSource, B: FieldSource> FieldSource for (A, B) {
+    fn put_into(&self, sink: &mut impl FieldSink) {
+        self.0.put_into(sink);
+        self.1.put_into(sink);
+    }
 }
 
 /// A type that a header's field can have.
@@ -103,8 +136,8 @@ pub trait FieldType<'a>: Sized {
     fn parse(text: FieldText<'a>) -> Option<Self>;
     /// The value of an absent field.
     fn absent() -> Option<Self>;
-    /// Appends the field.
-    fn write(&self, key: FieldKey, fields: &mut Fields);
+    /// Hands over the field.
+    fn put_into(&self, key: FieldKey, sink: &mut impl FieldSink);
 }
 
 /// The text of a received field. Numbers need no look at where its characters begin.
@@ -128,19 +161,39 @@ impl<'a> FieldText<'a> {
 
 /// A field's name, and what comes before and behind it in JSON.
 #[derive(Clone, Copy)]
-pub struct FieldKey(pub(crate) &'static str);
+pub struct FieldKey(&'static str);
 
 impl FieldKey {
-    /// For `,"name":"`, where nothing in the name needs an escape.
+    /// For `","name":"`, where nothing in the name needs an escape.
     #[doc(hidden)]
     pub const fn new(quoted: &'static str) -> Self {
-        let mut at = 2;
+        let mut at = 3;
         while at < quoted.len() - 3 {
             let byte = quoted.as_bytes()[at];
             assert!(byte.is_ascii_alphanumeric() || byte == b'_', "a strange name of a field");
             at += 1;
         }
         FieldKey(quoted)
+    }
+
+    /// The name.
+    pub(crate) fn name(self) -> &'static str {
+        &self.0[3..self.0.len() - 3]
+    }
+
+    /// The name in JSON, up to where its value begins.
+    pub(crate) fn quoted(self) -> &'static str {
+        &self.0[2..]
+    }
+
+    /// The same behind another field.
+    pub(crate) fn behind_comma(self) -> &'static str {
+        &self.0[1..]
+    }
+
+    /// The same behind the end of another field's value.
+    pub(crate) fn behind_value(self) -> &'static str {
+        self.0
     }
 }
 
@@ -155,8 +208,8 @@ macro_rules! integer_field {
             fn absent() -> Option<Self> {
                 None
             }
-            fn write(&self, key: FieldKey, fields: &mut Fields) {
-                fields.push_plain(key, itoa::Buffer::new().format(*self));
+            fn put_into(&self, key: FieldKey, sink: &mut impl FieldSink) {
+                sink.put_plain(key, itoa::Buffer::new().format(*self));
             }
         }
     )*};
@@ -173,8 +226,8 @@ impl<'a> FieldType<'a> for bool {
     fn absent() -> Option<Self> {
         None
     }
-    fn write(&self, key: FieldKey, fields: &mut Fields) {
-        fields.push_plain(key, if *self { "true" } else { "false" });
+    fn put_into(&self, key: FieldKey, sink: &mut impl FieldSink) {
+        sink.put_plain(key, if *self { "true" } else { "false" });
     }
 }
 
@@ -187,8 +240,8 @@ impl<'a> FieldType<'a> for &'a str {
     fn absent() -> Option<Self> {
         None
     }
-    fn write(&self, key: FieldKey, fields: &mut Fields) {
-        fields.push_known(key, self);
+    fn put_into(&self, key: FieldKey, sink: &mut impl FieldSink) {
+        sink.put(key, self);
     }
 }
 
@@ -201,9 +254,9 @@ impl<'a, T: FieldType<'a>> FieldType<'a> for Option<T> {
     fn absent() -> Option<Self> {
         Some(None)
     }
-    fn write(&self, key: FieldKey, fields: &mut Fields) {
+    fn put_into(&self, key: FieldKey, sink: &mut impl FieldSink) {
         if let Some(value) = self {
-            value.write(key, fields);
+            value.put_into(key, sink);
         }
     }
 }
@@ -279,12 +332,15 @@ macro_rules! headers {
                 })
             }
 
+        }
+
+        impl $(<$lt>)? $crate::header::FieldSource for $name $(<$lt>)? {
             #[allow(unused_variables)]
-            fn encode(&self, fields: &mut $crate::fields::Fields) {
-                $($crate::header::FieldType::write(
+            fn put_into(&self, sink: &mut impl $crate::header::FieldSink) {
+                $($crate::header::FieldType::put_into(
                     &self.$field,
-                    const { $crate::header::FieldKey::new(concat!(",\"", $key, "\":\"")) },
-                    fields,
+                    const { $crate::header::FieldKey::new(concat!("\",\"", $key, "\":\"")) },
+                    sink,
                 );)*
             }
         }
@@ -293,14 +349,14 @@ macro_rules! headers {
         /// Every header declared here.
         #[allow(dead_code)]
         pub(crate) const HEADERS: &[$crate::header::HeaderSpec] = {
-            use $crate::header::Header as _;
+            use $crate::header::{FieldSource as _, Header as _};
             &[$($crate::header::HeaderSpec {
                 name: $name::NAME,
                 help: $name::HELP,
                 fields: $name::FIELDS,
                 rewrite: |fields| {
                     let mut written = $crate::fields::Fields::new();
-                    $name::decode(fields)?.encode(&mut written);
+                    $name::decode(fields)?.put_into(&mut written);
                     Ok(written)
                 },
             },)*]

@@ -1,4 +1,4 @@
-//! The JSON header, serialize type 0 (protocol §1.2).
+//! Reading the JSON header, serialize type 0 (protocol §1.2).
 //!
 //! Reading works inside the received bytes: escapes are resolved in place (the result is never
 //! longer), so that a field of the command is a span of the header it came in.
@@ -8,8 +8,8 @@ use crate::decimal;
 use crate::fields::{FieldSpans, Fields};
 use crate::language::Language;
 use crate::pairs::Span;
-use crate::scan::{first_of, first_of_behind, first_up_to, move_down};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::scan::{first_of, first_of_behind, move_down};
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use std::borrow::Cow;
 
@@ -498,137 +498,6 @@ pub(crate) fn command(
     })
 }
 
-/// Short pieces of text, put together before they are copied to where they go.
-struct Line {
-    bytes: [u8; 192],
-    length: usize,
-}
-
-impl Line {
-    fn new() -> Self {
-        Line { bytes: [0; 192], length: 0 }
-    }
-
-    #[inline(always)]
-    fn put(&mut self, piece: &str) {
-        let free = self.bytes.get_mut(self.length..).and_then(|free| free.get_mut(..piece.len()));
-        debug_assert!(free.is_some(), "a longer line than there can be");
-        if let Some(free) = free {
-            free.copy_from_slice(piece.as_bytes());
-            self.length += piece.len();
-        }
-    }
-
-    #[inline(always)]
-    fn put_integer(&mut self, integer: i32) {
-        match u8::try_from(integer) {
-            Ok(digit @ 0..10) => {
-                self.put(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"][usize::from(digit)])
-            }
-            _ => self.put(itoa::Buffer::new().format(integer)),
-        }
-    }
-
-    fn end(&mut self, out: &mut BytesMut) {
-        out.put_slice(&self.bytes[..self.length]);
-        self.length = 0;
-    }
-}
-
-/// Appends the header with its members in alphabetical order, as Apache's clients do.
-pub(crate) fn write(command: &Command, out: &mut BytesMut) {
-    let mut line = Line::new();
-    line.put("{\"code\":");
-    line.put_integer(command.code);
-    if !command.fields.is_empty() {
-        line.put(",\"extFields\":{");
-        line.end(out);
-        match command.fields.as_json() {
-            Some(fields) => out.put_slice(fields.as_bytes()),
-            None => write_fields(&command.fields, out),
-        }
-        line.put("}");
-    }
-    line.put(",\"flag\":");
-    line.put_integer(command.flag);
-    if let Some(language) = command.language.name() {
-        line.put(",\"language\":\"");
-        line.put(language);
-        line.put("\"");
-    }
-    line.put(",\"opaque\":");
-    line.put_integer(command.opaque);
-    if let Some(remark) = &command.remark {
-        line.put(",\"remark\":");
-        line.end(out);
-        write_string(remark, out);
-    }
-    line.put(",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
-    line.put_integer(command.version);
-    line.put("}");
-    line.end(out);
-}
-
-fn write_fields(fields: &Fields, out: &mut BytesMut) {
-    for (index, (key, value)) in fields.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
-        }
-        write_string(key, out);
-        out.put_u8(b':');
-        write_string(value, out);
-    }
-}
-
-/// Whether a text can stand in JSON as it is.
-pub(crate) fn is_plain(text: &str) -> bool {
-    escape_at(text.as_bytes()) == text.len()
-}
-
-/// What stands after the backslash for a byte that cannot stand for itself; 0 for those that can.
-const ESCAPES: [u8; 256] = {
-    let mut escapes = [0; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        escapes[byte] = b'u';
-        byte += 1;
-    }
-    escapes[0x7F] = b'u';
-    escapes[0x08] = b'b';
-    escapes[0x09] = b't';
-    escapes[0x0A] = b'n';
-    escapes[0x0C] = b'f';
-    escapes[0x0D] = b'r';
-    escapes[b'"' as usize] = b'"';
-    escapes[b'\\' as usize] = b'\\';
-    escapes
-};
-
-/// The first byte that cannot stand for itself, or the end.
-fn escape_at(bytes: &[u8]) -> usize {
-    first_up_to(bytes, 0x1F, *b"\"\\\x7F")
-}
-
-fn write_string(text: &str, out: &mut BytesMut) {
-    let mut rest = text.as_bytes();
-    out.reserve(rest.len() + 2);
-    out.put_u8(b'"');
-    loop {
-        let (plain, odd) = rest.split_at(escape_at(rest));
-        out.put_slice(plain);
-        let Some((byte, behind)) = odd.split_first() else { break };
-        let escape = ESCAPES[usize::from(*byte)];
-        out.put_slice(&[b'\\', escape]);
-        if escape == b'u' {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            let (high, low) = (byte >> 4, byte & 15);
-            out.put_slice(&[b'0', b'0', HEX[usize::from(high)], HEX[usize::from(low)]]);
-        }
-        rest = behind;
-    }
-    out.put_u8(b'"');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -651,22 +520,6 @@ mod tests {
             fields,
             [("i", "KEYS\u{1}k\u{2}"), ("n", "12"), ("b", "true"), ("s", "😀/\""), ("u", "ü")]
         );
-    }
-
-    #[test]
-    fn the_longest_head_is_written_whole() {
-        let command = Command {
-            code: i32::MIN,
-            language: Language::NODE_JS,
-            version: i32::MIN,
-            opaque: i32::MIN,
-            flag: i32::MIN,
-            remark: None,
-            ..Command::request(0)
-        };
-        let mut out = BytesMut::new();
-        write(&command, &mut out);
-        assert_eq!(read(out, Bytes::new()), Ok(command));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod fields;
 pub mod header;
 pub mod headers;
 mod json_header;
+mod json_writer;
 pub mod language;
 pub mod message_id;
 mod pairs;

@@ -3,7 +3,7 @@
 
 use ferromq_broker::{Broker, BrokerConfig};
 use ferromq_model::flags;
-use ferromq_net::{ConnectOptions, Connection, Connections, Reply, Service};
+use ferromq_net::{ConnectOptions, Connection, Connections, Reply, ResponseWriter, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{
     ConsumeType, ConsumerData, HeartbeatData, MessageModel, ProducerData, SubscriptionData,
@@ -43,7 +43,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 struct Requests(mpsc::UnboundedSender<Command>);
 
 impl Service for Requests {
-    fn handle(&self, _: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(&self, _: &Arc<Connection>, request: Command, _: &mut ResponseWriter<'_>) -> Reply {
         let _ = self.0.send(request);
         Reply::Later
     }

@@ -1,7 +1,7 @@
 //! What brokers ask of a client.
 
 use super::Instance;
-use ferromq_net::{Connection, Reply, Responder, Service};
+use ferromq_net::{Connection, Reply, Responder, ResponseWriter, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::{request as code, response};
 use std::sync::{Arc, Weak};
@@ -24,15 +24,20 @@ impl FromBroker {
 }
 
 impl Service for FromBroker {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         let Some(group) = FromBroker::group_of(&request) else {
             let remark = format!(" request type {} not supported", request.code);
-            return request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark).into();
+            return writer.write(request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark));
         };
         let consumer = self.0.upgrade().and_then(|instance| instance.consumer(group));
         let Some(consumer) = consumer else {
             let remark = format!("no consumer of group {group} is here");
-            return request.failure(response::SYSTEM_ERROR, remark).into();
+            return writer.write(request.failure(response::SYSTEM_ERROR, remark));
         };
         if request.code == code::NOTIFY_CONSUMER_IDS_CHANGED {
             consumer.rebalance();

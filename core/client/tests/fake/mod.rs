@@ -1,7 +1,7 @@
 //! Name servers and brokers that answer as a test wants.
 
 use ferromq_client::{ClientConfig, ProducerConfig};
-use ferromq_net::{Connection, Reply, Responder, Server, ServerOptions, Service};
+use ferromq_net::{Connection, Reply, Responder, ResponseWriter, Server, ServerOptions, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::body::{BrokerData, QueueData, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
@@ -34,26 +34,36 @@ struct Behaviour {
 }
 
 impl Service for Behaviour {
-    fn handle(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         match request.code {
             code::GET_ROUTEINFO_BY_TOPIC => {
                 let header: RouteRequest<'_> = request.header().unwrap();
-                match self.routes.lock().get(header.topic) {
-                    Some(route) => request.success_body(fastjson::to_vec(route)).into(),
-                    None => request.failure(response::TOPIC_NOT_EXIST, "no such topic").into(),
-                }
+                writer.write(match self.routes.lock().get(header.topic) {
+                    Some(route) => request.success_body(fastjson::to_vec(route)),
+                    None => request.failure(response::TOPIC_NOT_EXIST, "no such topic"),
+                })
             }
             code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
                 self.sends.lock().push(request.clone());
-                self.answer_send(connection, request)
+                self.answer_send(connection, request, writer)
             }
-            _ => request.response(response::SUCCESS).into(),
+            _ => writer.write(request.response(response::SUCCESS)),
         }
     }
 }
 
 impl Behaviour {
-    fn answer_send(&self, connection: &Arc<Connection>, request: Command) -> Reply {
+    fn answer_send(
+        &self,
+        connection: &Arc<Connection>,
+        request: Command,
+        writer: &mut ResponseWriter<'_>,
+    ) -> Reply {
         let stored = {
             let header: SendMessageRequestV2<'_> = request.header().unwrap();
             request.success(&SendMessageResponse {
@@ -66,7 +76,7 @@ impl Behaviour {
             })
         };
         match *self.answer.lock() {
-            Answer::Code(code) => Command { code, ..stored }.into(),
+            Answer::Code(code) => writer.write(Command { code, ..stored }),
             Answer::Silence => Reply::Later,
             Answer::Hangup => {
                 connection.close();

@@ -20,10 +20,11 @@ fn heartbeat(groups: &[&str], topic: &str) -> Command {
 }
 
 fn beat(broker: &TestBroker, pair: &Pair, request: Command) -> Command {
-    match handle(broker, &pair.connection, request) {
-        Reply::Now(answer) => answer.command,
-        Reply::Later => panic!("a heartbeat is answered at once"),
-    }
+    let handler = match request.code {
+        code::HEART_BEAT => super::super::clients::heartbeat,
+        _ => super::super::clients::unregister,
+    };
+    respond(&request, handler(broker, &pair.connection, &request))
 }
 
 #[tokio::test]
@@ -80,8 +81,13 @@ async fn consumers_of_unknown_groups_are_left_out() {
 async fn over_the_wire(broker: &TestBroker, request: Command) -> Command {
     struct Admin(Arc<Inner>);
     impl ferromq_net::Service for Admin {
-        fn handle(&self, connection: &Arc<ferromq_net::Connection>, request: Command) -> Reply {
-            handle(&self.0, connection, request)
+        fn handle(
+            &self,
+            connection: &Arc<ferromq_net::Connection>,
+            request: Command,
+            writer: &mut ResponseWriter<'_>,
+        ) -> Reply {
+            handle(&self.0, connection, request, writer)
         }
     }
     let service = Arc::new(Admin(broker.broker.clone()));

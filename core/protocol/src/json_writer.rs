@@ -1,0 +1,141 @@
+//! Writing the JSON header, serialize type 0 (protocol §1.2).
+
+use crate::command::Command;
+use crate::fields::Fields;
+use crate::header::{FieldKey, FieldSink, FieldSource};
+use crate::scan::first_up_to;
+use bytes::{BufMut, BytesMut};
+
+/// Appends the header with its members in alphabetical order, as Apache's clients do.
+pub(crate) fn write<F: FieldSource>(command: &Command<F>, out: &mut BytesMut) {
+    out.put_slice(b"{\"code\":");
+    put_integer(command.code, out);
+    let mut fields = JsonFields { out, empty: true };
+    command.fields.put_into(&mut fields);
+    fields.end();
+    out.put_slice(b",\"flag\":");
+    put_integer(command.flag, out);
+    if let Some(language) = command.language.name() {
+        out.put_slice(b",\"language\":\"");
+        out.put_slice(language.as_bytes());
+        out.put_slice(b"\"");
+    }
+    out.put_slice(b",\"opaque\":");
+    put_integer(command.opaque, out);
+    if let Some(remark) = &command.remark {
+        out.put_slice(b",\"remark\":\"");
+        put_text(remark, out);
+        out.put_slice(b"\"");
+    }
+    out.put_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
+    put_integer(command.version, out);
+    out.put_slice(b"}");
+}
+
+/// Writes fields where they belong in a header. The quote that ends a value is left to what follows it.
+struct JsonFields<'a> {
+    out: &'a mut BytesMut,
+    empty: bool,
+}
+
+impl JsonFields<'_> {
+    fn key(&mut self, key: FieldKey) {
+        if std::mem::take(&mut self.empty) {
+            self.out.put_slice(b",\"extFields\":{");
+            return self.out.put_slice(key.quoted().as_bytes());
+        }
+        self.out.put_slice(key.behind_value().as_bytes());
+    }
+
+    fn end(self) {
+        if !self.empty {
+            self.out.put_slice(b"\"}");
+        }
+    }
+}
+
+impl FieldSink for JsonFields<'_> {
+    fn put(&mut self, key: FieldKey, value: &str) {
+        self.key(key);
+        put_text(value, self.out);
+    }
+
+    fn put_plain(&mut self, key: FieldKey, value: &str) {
+        self.key(key);
+        self.out.put_slice(value.as_bytes());
+    }
+
+    fn put_all(&mut self, fields: &Fields) {
+        if fields.is_empty() {
+            return;
+        }
+        let before: &[u8] = if self.empty { b",\"extFields\":{" } else { b"\"," };
+        self.out.put_slice(before);
+        self.empty = false;
+        match fields.as_json().and_then(|json| json.strip_suffix('"')) {
+            Some(json) => self.out.put_slice(json.as_bytes()),
+            None => {
+                for (index, (key, value)) in fields.iter().enumerate() {
+                    self.out.put_slice(if index > 0 { b"\",\"" } else { b"\"" });
+                    put_text(key, self.out);
+                    self.out.put_slice(b"\":\"");
+                    put_text(value, self.out);
+                }
+            }
+        }
+    }
+}
+
+fn put_integer(integer: i32, out: &mut BytesMut) {
+    match u8::try_from(integer) {
+        Ok(digit @ 0..10) => out.put_u8(b'0' + digit),
+        _ => out.put_slice(itoa::Buffer::new().format(integer).as_bytes()),
+    }
+}
+
+/// Whether a text can stand in JSON as it is.
+pub(crate) fn is_plain(text: &str) -> bool {
+    escape_at(text.as_bytes()) == text.len()
+}
+
+/// What stands after the backslash for a byte that cannot stand for itself; 0 for those that can.
+const ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escapes[byte] = b'u';
+        byte += 1;
+    }
+    escapes[0x7F] = b'u';
+    escapes[0x08] = b'b';
+    escapes[0x09] = b't';
+    escapes[0x0A] = b'n';
+    escapes[0x0C] = b'f';
+    escapes[0x0D] = b'r';
+    escapes[b'"' as usize] = b'"';
+    escapes[b'\\' as usize] = b'\\';
+    escapes
+};
+
+/// The first byte that cannot stand for itself, or the end.
+fn escape_at(bytes: &[u8]) -> usize {
+    first_up_to(bytes, 0x1F, *b"\"\\\x7F")
+}
+
+/// Appends a text with its escapes, without quotes.
+fn put_text(text: &str, out: &mut BytesMut) {
+    let mut rest = text.as_bytes();
+    loop {
+        let (plain, odd) = rest.split_at(escape_at(rest));
+        out.put_slice(plain);
+        let Some((byte, behind)) = odd.split_first() else { return };
+        let escape = ESCAPES[usize::from(*byte)];
+        out.put_slice(&[b'\\', escape]);
+        if escape == b'u' {
+            const HEX: &[u8; 16] = b"0123456789ABCDEF";
+            let (high, low) = (byte >> 4, byte & 15);
+            out.put_slice(&[b'0', b'0', HEX[usize::from(high)], HEX[usize::from(low)]]);
+        }
+        rest = behind;
+    }
+}
