@@ -65,7 +65,7 @@ fn wire(criterion: &mut Criterion) {
                 batch_uniq_id: None,
                 recall_handle: None,
             };
-            request.success(&header).encode_head(0, &mut out);
+            request.response_of(0, &header).encode_head(0, &mut out);
             black_box(out.len())
         });
     });

@@ -139,3 +139,107 @@ fn put_text(text: &str, out: &mut BytesMut) {
         rest = behind;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::headers::SendMessageResponse;
+    use crate::{Language, Serialization};
+    use proptest::prelude::*;
+
+    const TEXT: &str =
+        "[a-zA-Z0-9]{0,40}|\\PC{0,20}|[ -~]{0,30}|[\u{0}-\u{20}\"\\\\/\u{7f}é😀]{0,40}";
+
+    fn sent_and_received(command: &Command) -> Command {
+        let mut bytes = BytesMut::from(&command.encode()[..]);
+        Command::decode(&mut bytes).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_longest_head_is_written_whole() {
+        let command = Command {
+            code: i32::MIN,
+            language: Language::NODE_JS,
+            version: i32::MIN,
+            opaque: i32::MIN,
+            flag: i32::MIN,
+            remark: None,
+            ..Command::request(0)
+        };
+        assert_eq!(sent_and_received(&command), command);
+    }
+
+    #[test]
+    fn no_fields_are_no_member() {
+        let json = |command: Command<((), Fields)>| {
+            let command = Command { opaque: 7, ..command };
+            String::from_utf8(command.encode()[8..].to_vec()).unwrap()
+        };
+        assert_eq!(
+            json(Command::request_of(1, ((), Fields::new()))),
+            r#"{"code":1,"flag":0,"language":"RUST","opaque":7,"serializeTypeCurrentRPC":"JSON","version":479}"#
+        );
+        assert_eq!(
+            json(Command::request_of(1, ((), [("a", "\"")].into_iter().collect()))),
+            r#"{"code":1,"extFields":{"a":"\""},"flag":0,"language":"RUST","opaque":7,"serializeTypeCurrentRPC":"JSON","version":479}"#
+        );
+    }
+
+    proptest! {
+        /// A typed header that is written at once, and text pairs.
+        #[test]
+        fn both_ways_write_the_same(
+            msg_id in TEXT, queue_id: i32, queue_offset: i64, transaction_id in proptest::option::of(TEXT),
+            others in proptest::collection::vec(("[a-zA-Z_]{1,9}|\\PC{1,9}|[\u{1}-\u{1f}\"\\\\]{1,3}", TEXT), 0..4),
+            others_first: bool, received: bool, remark in proptest::option::of(TEXT), binary: bool,
+        ) {
+            let header = SendMessageResponse {
+                msg_id: &msg_id,
+                queue_id,
+                queue_offset,
+                transaction_id: transaction_id.as_deref(),
+                batch_uniq_id: None,
+                recall_handle: None,
+            };
+            let (queue, offset) = (queue_id.to_string(), queue_offset.to_string());
+            let mut pairs =
+                vec![("msgId", &*msg_id), ("queueId", &*queue), ("queueOffset", &*offset)];
+            pairs.extend(transaction_id.as_deref().map(|id| ("transactionId", id)));
+            let mut other_fields: Fields =
+                others.iter().map(|(key, value)| (&**key, &**value)).collect();
+            if received {
+                let sent = Command { fields: other_fields, ..Command::request(1) };
+                other_fields = sent_and_received(&sent).fields;
+            }
+            let at = if others_first { 0 } else { pairs.len() };
+            pairs.splice(at..at, others.iter().map(|(key, value)| (&**key, &**value)));
+
+            let head = Command {
+                remark: remark.clone().map(Into::into),
+                serialization: if binary { Serialization::Binary } else { Serialization::Json },
+                ..Command::request_of(1, ())
+            };
+            let expected = head.clone().with_fields(pairs.into_iter().collect::<Fields>());
+            let (written, laid_out) = match others_first {
+                true => {
+                    let command = head.with_fields((&other_fields, header));
+                    (command.encode(), command.laid_out())
+                }
+                false => {
+                    let command = head.with_fields((header, &other_fields));
+                    (command.encode(), command.laid_out())
+                }
+            };
+            prop_assert_eq!(&written, &expected.encode());
+            prop_assert_eq!(&laid_out, &expected);
+            prop_assert_eq!(laid_out.encode(), &written);
+            if !binary {
+                let json: serde_json::Value = serde_json::from_slice(&written[8..]).unwrap();
+                prop_assert_eq!(json["remark"].as_str(), remark.as_deref());
+                let fields = json["extFields"].as_object().unwrap();
+                prop_assert!(fields.iter().all(|(key, value)| expected.fields.get(key) == value.as_str()));
+                prop_assert!(expected.fields.iter().all(|(key, _)| fields.contains_key(key)));
+            }
+        }
+    }
+}

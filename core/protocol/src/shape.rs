@@ -172,7 +172,7 @@ mod tests {
 
     fn header_of(command: &Command) -> Vec<u8> {
         let mut out = BytesMut::new();
-        json_header::write(command, &mut out);
+        crate::json_writer::write(command, &mut out);
         out.to_vec()
     }
 
