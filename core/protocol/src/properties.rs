@@ -2,7 +2,7 @@
 //! (protocol §5.4, store §2.3).
 
 use crate::pairs::{Span, Spans, TextPairs};
-use crate::scan::first_of;
+use crate::scan::{each, first_of};
 use bytestring::ByteString;
 use std::fmt;
 use std::ops::Range;
@@ -84,6 +84,7 @@ pub mod key {
 pub const NAME_END: char = '\u{1}';
 /// After each value.
 pub const PAIR_END: char = '\u{2}';
+const NAME_END_BYTE: u8 = NAME_END as u8;
 /// The longest property string, in bytes.
 pub const MAX_LENGTH: usize = 32_767;
 
@@ -125,51 +126,29 @@ pub fn find<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 pub fn find_each<const N: usize>(text: &[u8], names: [&str; N]) -> [Option<Range<usize>>; N] {
     let mut found = [const { None }; N];
     each_piece(text, |start, end| {
+        let piece = text.get(start..end).unwrap_or_default();
         for (name, value) in names.iter().zip(&mut found) {
-            let middle = start + name.len();
             // Names hold no separator, so the first one of a pair is where its name ends.
-            if text.get(middle) == Some(&(NAME_END as u8))
-                && middle + 1 < end
-                && text[start..].starts_with(name.as_bytes())
+            if let Some((head, [NAME_END_BYTE, _, ..])) = piece.split_at_checked(name.len())
+                && head == name.as_bytes()
             {
-                *value = Some(middle + 1..end);
+                *value = Some(start + name.len() + 1..end);
             }
         }
     });
     found
 }
 
-/// Visits the pieces that end with [`PAIR_END`], and the last though it does not. Most are short, so that
-/// looking at eight bytes at a time costs less than calling a search for each.
+/// Visits the pieces that end with [`PAIR_END`], and the last though it does not.
 #[inline(always)]
 fn each_piece(text: &[u8], mut visit: impl FnMut(usize, usize)) {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
     let mut start = 0;
-    let mut end_at = |end: usize| {
+    each(text, PAIR_END as u8, |end| {
         visit(start, end);
         start = end + 1;
-    };
-    let (words, rest) = text.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        // The high bit of each byte that is zero. Above the first of them, a one looks like a zero too.
-        let odd = u64::from_le_bytes(*word) ^ (ONES * PAIR_END as u64);
-        let mut ends = odd.wrapping_sub(ONES) & !odd & HIGH;
-        while ends != 0 {
-            let end = number * 8 + ends.trailing_zeros() as usize / 8;
-            if text[end] == PAIR_END as u8 {
-                end_at(end);
-            }
-            ends &= ends - 1;
-        }
-    }
-    for (at, byte) in (words.len() * 8..).zip(rest) {
-        if *byte == PAIR_END as u8 {
-            end_at(at);
-        }
-    }
-    if text.last().is_some_and(|last| *last != PAIR_END as u8) {
-        end_at(text.len());
+    });
+    if start < text.len() {
+        visit(start, text.len());
     }
 }
 

@@ -22,6 +22,23 @@ fn up_to(chunk: &[u8; CHUNK], highest: u8) -> u32 {
     chunk.min(u8x16::splat(highest)).simd_eq(chunk).to_bitmask()
 }
 
+/// Visits every place where `wanted` is, in order.
+#[inline(always)]
+pub(crate) fn each(bytes: &[u8], wanted: u8, mut visit: impl FnMut(usize)) {
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let mut found = match rest.first_chunk() {
+            Some(chunk) => among(chunk, [wanted]),
+            None => among_few(bytes, rest, |chunk| among(chunk, [wanted])),
+        };
+        while found != 0 {
+            visit(at + found.trailing_zeros() as usize);
+            found &= found - 1;
+        }
+        at += CHUNK;
+    }
+}
+
 /// Where the first of the bytes `wanted` is, from `from` on; where `bytes` end if there is none.
 #[inline(always)]
 pub(crate) fn first_of<const N: usize>(bytes: &[u8], from: usize, wanted: [u8; N]) -> usize {
@@ -87,17 +104,22 @@ fn first_of_few(bytes: &[u8], from: usize, find: impl Fn(&[u8; CHUNK]) -> u32) -
     let Some(rest) = bytes.get(from..).filter(|rest| !rest.is_empty()) else {
         return bytes.len();
     };
-    let length = match bytes.last_chunk() {
+    bytes.len().min(from + among_few(bytes, rest, find).trailing_zeros() as usize)
+}
+
+/// What `find` finds in the rest of `bytes`, which is less than a chunk.
+#[inline(always)]
+fn among_few(bytes: &[u8], rest: &[u8], find: impl Fn(&[u8; CHUNK]) -> u32) -> u32 {
+    match bytes.last_chunk() {
         // The last chunk again, but for what lies before.
-        Some(chunk) => (find(chunk) >> (CHUNK - rest.len())).trailing_zeros() as usize,
+        Some(chunk) => find(chunk) >> (CHUNK - rest.len()),
         None => {
             let mut chunk = [0; CHUNK];
             chunk[..rest.len()].copy_from_slice(rest);
-            // Beyond the end, zeros may be found.
-            find(&chunk).trailing_zeros() as usize
+            // Beyond the end, zeros would be found.
+            find(&chunk) & ((1 << rest.len()) - 1)
         }
-    };
-    bytes.len().min(from + length)
+    }
 }
 
 /// Moves bytes from `from` down to `to` until one of `wanted` comes, and returns where that is and
@@ -224,6 +246,12 @@ mod tests {
             prop_assert_eq!(first_of(&bytes, from, [1]), slow(from, &|byte| byte == 1));
             prop_assert_eq!(first_of(&bytes, from, [4, 0]), slow(from, &|byte| byte == 4 || byte == 0));
             prop_assert_eq!(first_up_to(&bytes, 1, [9]), slow(0, &|byte| byte <= 1 || byte == 9));
+            for wanted in [0, 5] {
+                let mut found = Vec::new();
+                each(&bytes, wanted, |at| found.push(at));
+                let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at] == wanted).collect();
+                prop_assert_eq!(found, places);
+            }
         }
 
         #[test]

@@ -243,6 +243,7 @@ fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
             entered += record.bytes().len() as i64;
             Ok::<_, StoreError>(None)
         });
+        let run = run.and_then(|run| writer.finish().map(|()| run));
         if let Some(filled) = writer.end_run() {
             progress.full_until.store(filled.time, Ordering::Release);
             progress.full_offset.store(filled.offset, Ordering::Release);
@@ -254,7 +255,7 @@ fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
                 tracing::error!(%fault, "a message cannot be found by its keys");
                 inner.log.behind_damage(damaged)
             }
-            Err(_) => entered,
+            Err(_) => writer.first_left().unwrap_or(entered),
         };
         progress.position.store(position, Ordering::Release);
         run?;

@@ -186,6 +186,10 @@ pub trait Words: Send + Sync {
     /// the system to find them. Changes nothing in the file; where the system cannot, it does nothing.
     fn make_ready(&self, _range: Range<usize>) {}
 
+    /// Looks at words that will be used soon, so that memory is waited for once and not for each of them.
+    /// Changes nothing.
+    fn touch(&self, _indexes: &[usize]) {}
+
     /// Changes words that follow each other, one after the other.
     fn store_all(&self, index: usize, values: &[u32]) {
         for (index, value) in (index..).zip(values) {

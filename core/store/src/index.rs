@@ -95,8 +95,8 @@ impl IndexFile {
         HEADER + self.slots as usize + number as usize * ENTRY
     }
 
-    fn put(&self, header: &mut Header, hash: u32, offset: i64, timestamp: i64) {
-        let slot = HEADER + (hash % self.slots) as usize;
+    fn put(&self, header: &mut Header, new: &NewEntry) {
+        let NewEntry { hash, slot, offset, timestamp } = *new;
         let number = header.next;
         let newest = self.words.load(slot);
         let previous = if newest > number { 0 } else { newest };
@@ -129,7 +129,7 @@ impl IndexFile {
     /// Adds offsets of entries with this hash from newest to oldest, until there are `max`.
     fn find(&self, hash: u32, max: usize, begin: i64, end: i64, found: &mut Vec<i64>) {
         let first = self.long(BEGIN_TIME);
-        let mut number = self.words.load(HEADER + (hash % self.slots) as usize);
+        let mut number = self.words.load(slot_of(hash, self.slots));
         while number > 0 && number < self.next() && found.len() < max {
             let entry = self.entry(number);
             let seconds = self.words.load(entry + 3) as i32;
@@ -148,6 +148,11 @@ impl IndexFile {
             number = previous;
         }
     }
+}
+
+/// The word that holds the newest entry of a hash, in a file with so many slots.
+fn slot_of(hash: u32, slots: u32) -> usize {
+    HEADER + (hash % slots) as usize
 }
 
 /// The size of every index file, in bytes.
@@ -290,8 +295,15 @@ impl Index {
 
     /// To enter keys, from one record to the next. There must be one at a time.
     pub(crate) fn writer(&self) -> Writer<'_> {
-        let last = self.files.read().last().cloned().map(Open::new);
-        Writer { index: self, last, topic: Vec::new(), topic_hash: topic_hash(b""), filled: None }
+        Writer {
+            index: self,
+            last: self.files.read().last().cloned().map(Open::new),
+            topic: Vec::new(),
+            topic_hash: topic_hash(b""),
+            gathered: Vec::with_capacity(TOGETHER),
+            entered: 0,
+            filled: None,
+        }
     }
 
     /// A new file, whose header goes on where the last one ended.
@@ -384,6 +396,18 @@ impl Index {
 /// How much of an index file is made ready at once at most, in words, and what is not worth asking for.
 const READY: Range<usize> = 1 << 10..64 << 10;
 
+/// So many keys are entered together. Their slots lie all over the file, and hardly any is in a cache of the
+/// processor: memory is asked for all of them before the first is waited for.
+const TOGETHER: usize = 64;
+
+/// A key that is to be entered.
+struct NewEntry {
+    hash: u32,
+    slot: usize,
+    offset: i64,
+    timestamp: i64,
+}
+
 /// A file to which keys are added, with its header as it is.
 struct Open {
     file: Arc<IndexFile>,
@@ -401,21 +425,27 @@ impl Open {
         Open { file, header, from, ready: from }
     }
 
-    fn is_full(&self) -> bool {
-        self.header.next >= self.file.entries
+    /// How many more entries there is room for.
+    fn room(&self) -> usize {
+        self.file.entries.saturating_sub(self.header.next) as usize
     }
 
-    fn put(&mut self, hash: u32, offset: i64, timestamp: i64) {
-        let end = self.file.entry(self.header.next) + ENTRY;
+    /// Adds entries, at most as many as there is room for and as are entered together.
+    fn put(&mut self, new: &[NewEntry]) {
+        let start = self.file.entry(self.header.next);
+        let end = start + new.len() * ENTRY;
         if end > self.ready {
             // As much again as came in one go: where little comes, little is written to disk for it.
             let ahead = (end - self.from).min(READY.end);
             self.ready = (end + ahead.max(READY.start)).min(self.file.words.count());
             if ahead >= READY.start {
-                self.file.words.make_ready(end - ENTRY..self.ready);
+                self.file.words.make_ready(start..self.ready);
             }
         }
-        self.file.put(&mut self.header, hash, offset, timestamp);
+        let mut slots = [0; TOGETHER];
+        slots.iter_mut().zip(new).for_each(|(slot, new)| *slot = new.slot);
+        self.file.words.touch(&slots[..new.len().min(TOGETHER)]);
+        new.iter().for_each(|new| self.file.put(&mut self.header, new));
     }
 }
 
@@ -426,11 +456,15 @@ pub(crate) struct Writer<'a> {
     /// The topic of the last record, and the hash of what its keys begin with.
     topic: Vec<u8>,
     topic_hash: i32,
+    /// Keys that are not entered yet, but for so many of them.
+    gathered: Vec<NewEntry>,
+    entered: usize,
     filled: Option<Filled>,
 }
 
 impl Writer<'_> {
-    /// Enters the keys of a record, unless it has been entered already.
+    /// Enters the keys of a record, unless it has been entered already: soon, and at the latest when
+    /// [`finish`](Self::finish) is called.
     pub(crate) fn enter(&mut self, record: &RecordView<'_>) -> Result<(), StoreError> {
         if record.transaction_type() == message::TRANSACTION_ROLLBACK {
             return Ok(());
@@ -449,23 +483,46 @@ impl Writer<'_> {
         }
         let (keys, timestamp) = (Keys::of(record), record.store_timestamp());
         if let Some(key) = keys.unique {
-            self.put(key, offset, timestamp)?;
+            self.gather(key, offset, timestamp)?;
         }
         // Most records have none, which is not worth a search.
         if !keys.others.is_empty() {
-            keys.others().try_for_each(|key| self.put(key, offset, timestamp))?;
+            keys.others().try_for_each(|key| self.gather(key, offset, timestamp))?;
         }
         Ok(())
     }
 
     #[inline]
-    fn put(&mut self, key: &[u8], offset: i64, timestamp: i64) -> Result<(), StoreError> {
+    fn gather(&mut self, key: &[u8], offset: i64, timestamp: i64) -> Result<(), StoreError> {
         let hash = key_hash(self.topic_hash, key);
-        match &mut self.last {
-            Some(last) if !last.is_full() => last.put(hash, offset, timestamp),
-            _ => self.open_next()?.put(hash, offset, timestamp),
+        let slot = slot_of(hash, self.index.slots);
+        self.gathered.push(NewEntry { hash, slot, offset, timestamp });
+        if self.gathered.len() >= TOGETHER { self.finish() } else { Ok(()) }
+    }
+
+    /// Enters what was gathered. After a failure, the rest is entered when it is called again.
+    pub(crate) fn finish(&mut self) -> Result<(), StoreError> {
+        while self.entered < self.gathered.len() {
+            let room = match &self.last {
+                Some(last) if last.room() > 0 => last.room(),
+                _ => self.open_next()?.room().max(1),
+            };
+            let rest = &self.gathered[self.entered..];
+            let part = &rest[..rest.len().min(room).min(TOGETHER)];
+            if let Some(last) = &mut self.last {
+                last.put(part);
+            }
+            self.entered += part.len();
         }
+        self.gathered.clear();
+        self.entered = 0;
         Ok(())
+    }
+
+    /// The first record that is not entered with all its keys, after a failure; `None` if all are that
+    /// were given.
+    pub(crate) fn first_left(&self) -> Option<i64> {
+        self.gathered.get(self.entered).map(|new| new.offset)
     }
 
     /// Writes the last file to disk, if there is one, and goes on in a new one.

@@ -212,6 +212,12 @@ impl Words for MappedWords {
         let _ = self.map.advise_range(Advice::PopulateWrite, range.start * 4, length);
     }
 
+    fn touch(&self, indexes: &[usize]) {
+        let words = indexes.iter().filter_map(|index| self.words().get(*index));
+        // No load depends on another, so that a processor has many on their way.
+        std::hint::black_box(words.fold(0, |all, word| all ^ word.load(Ordering::Relaxed)));
+    }
+
     fn store_all(&self, index: usize, values: &[u32]) {
         for (word, value) in self.words()[index..][..values.len()].iter().zip(values) {
             word.store(value.to_be(), Ordering::Release);
