@@ -385,6 +385,9 @@ fn batch_to_retry_topic(topic: &str) -> Failure {
     Failure::new(response::MESSAGE_ILLEGAL, remark)
 }
 
+/// Few batches hold more messages.
+const USUAL_BATCH: usize = 64;
+
 fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Result<Sent, Failure> {
     let Sending { broker, connection, request, message, .. } = sending;
     let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
@@ -402,14 +405,15 @@ fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Res
         return Err(too_large(broker));
     }
     // A record takes more than an entry, but for long bodies not much.
-    let mut records = NewRecords::with_capacity(request.body.len() * 3 / 2);
-    let mut lengths = Vec::new();
+    let mut records = NewRecords::with_capacity(USUAL_BATCH, request.body.len() * 3 / 2);
+    let mut lengths = Vec::with_capacity(USUAL_BATCH);
     for entry in batch::entries(&request.body) {
         let entry = entry.map_err(|error| illegal(error.to_string()))?;
         if entry.properties.len() > properties::MAX_LENGTH {
             return Err(too_large(broker));
         }
-        let tag = properties::find(entry.properties, key::TAGS);
+        let [tag] = properties::find_each(entry.properties.as_bytes(), [key::TAGS]);
+        let tag = tag.map(|tag| &entry.properties[tag]);
         let record = NewRecord {
             flag: entry.flag,
             body: entry.body,

@@ -77,9 +77,9 @@ impl NewRecords {
         NewRecords::default()
     }
 
-    /// No records yet, with room for so many bytes.
-    pub fn with_capacity(length: usize) -> Self {
-        NewRecords { bytes: Vec::with_capacity(length), parts: SmallVec::new() }
+    /// No records yet, with room for so many, and for so many bytes.
+    pub fn with_capacity(records: usize, length: usize) -> Self {
+        NewRecords { bytes: Vec::with_capacity(length), parts: SmallVec::with_capacity(records) }
     }
 
     /// One record.
@@ -89,7 +89,7 @@ impl NewRecords {
 
     /// One record with more properties behind its own.
     pub fn one_with(record: &record::NewRecord<'_>, added: &str, tags: TagsCode) -> Self {
-        let mut records = NewRecords::with_capacity(record.length_with(added));
+        let mut records = NewRecords::with_capacity(1, record.length_with(added));
         records.push_with(record, added, tags);
         records
     }
@@ -160,19 +160,26 @@ impl Writer {
     }
 }
 
+/// What every append changes. It lies apart from what appends only look at, so that a processor has that
+/// in its cache while another one appends.
+#[repr(align(128))]
+struct Tail {
+    writer: Mutex<Writer>,
+    end: AtomicI64,
+    /// Where the last record begins; -1 while that is unknown.
+    last: AtomicI64,
+}
+
 pub(crate) struct CommitLog {
     disk: Arc<dyn Disk>,
     paths: Arc<LogPaths>,
     size: i64,
     segments: ArcSwap<Vec<LogSegment>>,
-    writer: Mutex<Writer>,
-    end: AtomicI64,
+    tail: Tail,
     /// Where the last segment ends.
     room_until: AtomicI64,
     flushed: AtomicI64,
     synced: Mutex<Synced>,
-    /// Where the last record begins; -1 while that is unknown.
-    last: AtomicI64,
     preparer: Preparer,
     /// Segments whose files are removed, for as long as readers hold them. Locked while one is
     /// removed.
@@ -212,12 +219,14 @@ impl CommitLog {
             paths,
             size,
             segments: ArcSwap::from_pointee(segments),
-            writer: Mutex::new(Writer::at(end, None)),
-            end: AtomicI64::new(end),
+            tail: Tail {
+                writer: Mutex::new(Writer::at(end, None)),
+                end: AtomicI64::new(end),
+                last: AtomicI64::new(-1),
+            },
             room_until: AtomicI64::new(end),
             flushed: AtomicI64::new(end),
             synced: Mutex::new(Synced { end, last: None }),
-            last: AtomicI64::new(-1),
             preparer,
             removed: Mutex::default(),
         })
@@ -247,9 +256,9 @@ impl CommitLog {
         let room_until = kept.last().map_or(end, |last| last.base + self.size);
         self.room_until.store(room_until, Ordering::Release);
         let last = kept.last().filter(|last| end < last.base + self.size).cloned();
-        *self.writer.get_mut() = Writer::at(end, last);
+        *self.tail.writer.get_mut() = Writer::at(end, last);
         self.segments.store(Arc::new(kept));
-        self.end.store(end, Ordering::Release);
+        self.tail.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
         *self.synced.get_mut() = Synced { end, last: None };
         self.make_room()
@@ -258,11 +267,11 @@ impl CommitLog {
     /// Creates a segment when none has room: a disk that is full shall say so now, not when the
     /// first message comes.
     fn make_room(&self) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock();
+        let mut writer = self.tail.writer.lock();
         if writer.segment.is_some() {
             return Ok(());
         }
-        self.roll(&mut writer).map(drop).map_err(|error| StoreError::File {
+        self.roll(&mut writer).map_err(|error| StoreError::File {
             action: "create",
             path: self.paths.place(writer.position, self.size as u64),
             source: std::io::Error::other(error),
@@ -283,8 +292,10 @@ impl CommitLog {
             let limit = self.size as usize - BLANK;
             return Err(AppendError::TooLarge { length, limit });
         }
-        let mut writer = self.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
-        let (base, file) = self.room_for(&mut writer, length)?;
+        let mut writer = self.tail.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
+        self.room_for(&mut writer, length)?;
+        let segment = writer.segment.as_ref();
+        let segment = segment.ok_or_else(|| AppendError::NoSegment("none is open".to_string()))?;
         let (start, timestamp) = (writer.position, now_ms(&*self.disk));
         let mut at = 0;
         for (index, part) in records.parts.iter().enumerate() {
@@ -292,33 +303,29 @@ impl CommitLog {
             record::place(bytes, queue_offset + index as i64, start + at as i64, timestamp);
             at += part.length;
         }
-        let within = (start - base) as usize;
-        file.write(within, &records.bytes);
-        file.publish(within + length);
-        writer.position = start + length as i64;
+        let within = (start - segment.base) as usize;
+        segment.file.append(within, &records.bytes, within + length);
+        let end = start + length as i64;
+        writer.position = end;
         let last = records.parts.last().map_or(0, |part| part.length);
-        self.last.store(writer.position - last as i64, Ordering::Relaxed);
-        self.end.store(writer.position, Ordering::Release);
+        self.tail.last.store(end - last as i64, Ordering::Relaxed);
+        self.tail.end.store(end, Ordering::Release);
         self.keep_pages_ahead(&mut writer);
-        Ok(Placed { start, end: writer.position, timestamp })
+        Ok(Placed { start, end, timestamp })
     }
 
-    fn room_for(
-        &self,
-        writer: &mut Writer,
-        length: usize,
-    ) -> Result<(i64, Arc<dyn Segment>), AppendError> {
-        if let Some(segment) = &writer.segment {
-            let left = (segment.base + self.size - writer.position) as usize;
-            if length + BLANK <= left {
-                if !writer.asked_for_next && left as i64 <= self.size / 2 {
-                    writer.asked_for_next = true;
-                    self.preparer.ask(segment.base + self.size);
-                }
-                return Ok((segment.base, segment.file.clone()));
-            }
+    /// Sees to it that the writer's segment has room.
+    fn room_for(&self, writer: &mut Writer, length: usize) -> Result<(), AppendError> {
+        let Some(segment) = &writer.segment else { return self.roll(writer) };
+        let left = (segment.base + self.size - writer.position) as usize;
+        if length + BLANK > left {
+            return self.roll(writer);
         }
-        self.roll(writer)
+        if !writer.asked_for_next && left as i64 <= self.size / 2 {
+            writer.asked_for_next = true;
+            self.preparer.ask(segment.base + self.size);
+        }
+        Ok(())
     }
 
     /// Has the pages that come next made ready.
@@ -342,7 +349,7 @@ impl CommitLog {
 
     /// Goes on in the next segment. The old one is closed only when the new one is there, so that
     /// a failure leaves everything as it was.
-    fn roll(&self, writer: &mut Writer) -> Result<(i64, Arc<dyn Segment>), AppendError> {
+    fn roll(&self, writer: &mut Writer) -> Result<(), AppendError> {
         let base = match &writer.segment {
             Some(segment) => segment.base + self.size,
             None => writer.position - writer.position % self.size,
@@ -355,17 +362,16 @@ impl CommitLog {
             let mut blank = [0; BLANK];
             blank[..4].copy_from_slice(&(left as u32).to_be_bytes());
             blank[4..].copy_from_slice(&MAGIC_BLANK.to_be_bytes());
-            full.file.write(within, &blank);
-            full.file.publish(self.size as usize);
+            full.file.append(within, &blank, self.size as usize);
         }
-        let segment = LogSegment { base, path, file: file.clone() };
+        let segment = LogSegment { base, path, file };
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
         *writer = Writer::at(base, Some(segment));
         self.room_until.store(base + self.size, Ordering::Release);
-        self.end.store(base, Ordering::Release);
-        Ok((base, file))
+        self.tail.end.store(base, Ordering::Release);
+        Ok(())
     }
 
     /// Where its segments are.
@@ -390,17 +396,17 @@ impl CommitLog {
 
     /// Where the next record goes.
     pub(crate) fn end(&self) -> i64 {
-        self.end.load(Ordering::Acquire)
+        self.tail.end.load(Ordering::Acquire)
     }
 
     /// Where the last record begins, if that is known.
     pub(crate) fn last(&self) -> Option<i64> {
-        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last >= 0)
+        Some(self.tail.last.load(Ordering::Relaxed)).filter(|last| *last >= 0)
     }
 
     /// Recovery has found the last record.
     pub(crate) fn set_last(&mut self, last: Option<i64>) {
-        *self.last.get_mut() = last.unwrap_or(-1);
+        *self.tail.last.get_mut() = last.unwrap_or(-1);
     }
 
     /// Up to where the log is on disk, and the last record of that.
@@ -564,7 +570,7 @@ impl CommitLog {
     pub(crate) fn sync(&self) -> std::io::Result<i64> {
         let from = self.flushed();
         let (to, last) = {
-            let writer = self.writer.lock();
+            let writer = self.tail.writer.lock();
             (writer.position, self.last())
         };
         for segment in self.segments.load().iter() {
@@ -609,7 +615,7 @@ impl CommitLog {
         // when it fails everything is as it was.
         self.disk.remove(&first.path).map_err(StoreError::file("remove", &first.path))?;
         // Under it, since rolling over replaces the list too.
-        let _writer = self.writer.lock();
+        let _writer = self.tail.writer.lock();
         self.segments.store(Arc::new(self.segments.load()[1..].to_vec()));
         removed.push(first.file);
         Ok(true)

@@ -124,19 +124,16 @@ pub trait Segment: Send + Sync {
     /// Up to where it is published.
     fn published(&self) -> usize;
 
-    /// Writes beyond what is published.
+    /// Writes beyond what is published, and publishes everything before `end`.
     ///
     /// # Panics
-    /// When the place is published already or outside the file.
-    fn write(&self, at: usize, bytes: &[u8]);
+    /// When the place is published already, or goes beyond `end`, or that is outside the file.
+    fn append(&self, at: usize, bytes: &[u8], end: usize);
 
     /// Makes ready the pages of a range that will be written soon, so that a write there does not wait for
     /// the system to find them. Changes nothing in the file; where the system cannot, it does nothing.
     /// `often_synced` says that few pages are written between two syncs.
     fn make_ready(&self, _range: Range<usize>, _often_synced: bool) {}
-
-    /// Publishes everything before `end`.
-    fn publish(&self, end: usize);
 
     /// A published range.
     ///

@@ -61,10 +61,11 @@ impl Segment for MappedSegment {
         self.published.load(Ordering::Acquire)
     }
 
-    fn write(&self, at: usize, bytes: &[u8]) {
+    fn append(&self, at: usize, bytes: &[u8], end: usize) {
         let _writing = self.writing.lock();
+        let written = at.checked_add(bytes.len()).is_some_and(|written| written <= end);
         assert!(
-            at >= self.published() && bytes.len() <= self.length() - at,
+            at >= self.published() && written && end <= self.length(),
             "write outside the free part"
         );
         // SAFETY: the range is inside the map (just checked) and above `published`, where nobody
@@ -77,6 +78,11 @@ impl Segment for MappedSegment {
                 bytes.len(),
             );
         }
+        self.published.store(end, Ordering::Release);
+        if end == self.length() {
+            // From now on it is only read.
+            self.want_single_pages(false);
+        }
     }
 
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {
@@ -86,16 +92,6 @@ impl Segment for MappedSegment {
         self.want_single_pages(often_synced);
         // Not before Linux 5.14; then writes find the pages themselves.
         let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.end - range.start);
-    }
-
-    fn publish(&self, end: usize) {
-        let _writing = self.writing.lock();
-        assert!(end >= self.published() && end <= self.length(), "publish outside the free part");
-        self.published.store(end, Ordering::Release);
-        if end == self.length() {
-            // From now on it is only read.
-            self.want_single_pages(false);
-        }
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {

@@ -43,11 +43,8 @@ impl Segment for FailingSegment {
     fn published(&self) -> usize {
         self.real.published()
     }
-    fn write(&self, at: usize, bytes: &[u8]) {
-        self.real.write(at, bytes);
-    }
-    fn publish(&self, end: usize) {
-        self.real.publish(end);
+    fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        self.real.append(at, bytes, end);
     }
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.real.slice(range)

@@ -106,11 +106,8 @@ impl Segment for SlowSegment {
     fn published(&self) -> usize {
         self.real.published()
     }
-    fn write(&self, at: usize, bytes: &[u8]) {
-        self.real.write(at, bytes);
-    }
-    fn publish(&self, end: usize) {
-        self.real.publish(end);
+    fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        self.real.append(at, bytes, end);
     }
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {
         self.real.make_ready(range, often_synced);

@@ -47,11 +47,8 @@ impl Segment for WatchedSegment {
     fn published(&self) -> usize {
         self.0.published()
     }
-    fn write(&self, at: usize, bytes: &[u8]) {
-        self.0.write(at, bytes);
-    }
-    fn publish(&self, end: usize) {
-        self.0.publish(end);
+    fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        self.0.append(at, bytes, end);
     }
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {
         self.0.make_ready(range.clone(), often_synced);

@@ -480,13 +480,9 @@ impl Segment for SimulatedSegment {
         self.real.published()
     }
 
-    fn write(&self, at: usize, bytes: &[u8]) {
-        self.real.write(at, bytes);
+    fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        self.real.append(at, bytes, end);
         self.handle.wrote(at..at + bytes.len());
-    }
-
-    fn publish(&self, end: usize) {
-        self.real.publish(end);
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {
