@@ -5,7 +5,7 @@ use crate::outgoing::Outgoing;
 use crate::service::{Reply, ResponseWriter, Service};
 use crate::wire::{Plain, Wire};
 use bytes::BytesMut;
-use ferromq_protocol::{Decoder, FrameError};
+use ferromq_protocol::{Command, Decoder, FrameError};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -249,18 +249,26 @@ impl Task {
     }
 
     fn take_requests(&mut self) -> Result<(), End> {
-        while let Some(command) = self.decoder.decode(&mut self.input).map_err(End::Frame)? {
-            if command.is_response() {
-                self.connection.complete(command);
-                continue;
-            }
-            let mut writer = ResponseWriter::new(&command, &mut self.outgoing);
-            match self.service.handle(&self.connection, command, &mut writer) {
-                Reply::Now => {}
-                Reply::Later => self.later = true,
+        loop {
+            // Commands are large; like this none is copied on its way.
+            match self.decoder.decode(&mut self.input) {
+                Ok(Some(command)) => self.take(command),
+                Ok(None) => return Ok(()),
+                Err(error) => return Err(End::Frame(error)),
             }
         }
-        Ok(())
+    }
+
+    #[inline(always)]
+    fn take(&mut self, command: Command) {
+        if command.is_response() {
+            return self.connection.complete(command);
+        }
+        let mut writer = ResponseWriter::new(&command, &mut self.outgoing);
+        match self.service.handle(&self.connection, command, &mut writer) {
+            Reply::Now => {}
+            Reply::Later => self.later = true,
+        }
     }
 
     /// Tells the service that there are no more requests for now, if it is to answer any later.

@@ -18,27 +18,45 @@ fn parse_long(text: &[u8]) -> Option<i64> {
         [b'+', digits @ ..] | digits => (false, digits),
     };
     if digits.is_empty() || digits.len() > SAFE {
-        return std::str::from_utf8(text).ok()?.parse().ok();
+        return parse_very_long(text);
     }
-    let (mut value, mut rest) = (0, digits);
-    while let Some((eight, behind)) = rest.split_first_chunk() {
-        value = value * 100_000_000 + eight_digits(*eight)?;
-        rest = behind;
+    let (eights, rest) = digits.as_chunks();
+    let mut value = 0;
+    for eight in eights {
+        value = value * 100_000_000 + eight_digits(u64::from_le_bytes(*eight))?;
     }
-    for byte in rest {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + i64::from(digit);
+    if !rest.is_empty() {
+        value = value * TENS[rest.len()] + last_digits(digits, rest.len())?;
     }
     Some(if negative { -value } else { value })
 }
 
+#[cold]
+fn parse_very_long(text: &[u8]) -> Option<i64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+const TENS: [i64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// The number that the last `count` digits make, one to seven; shorter texts have no others.
+fn last_digits(text: &[u8], count: usize) -> Option<i64> {
+    let missing = 8 * (8 - count as u32);
+    let word = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(eight), _, _) => u64::from_le_bytes(*eight),
+        // Of less than eight digits, some belong to both halves.
+        (None, Some(first), Some(last)) => {
+            let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+            u64::from(first) << missing | u64::from(last) << 32
+        }
+        _ => text.iter().take(3).fold(0, |word, digit| word >> 8 | u64::from(*digit) << 56),
+    };
+    eight_digits(word & u64::MAX << missing | ZEROS >> (64 - missing))
+}
+
 /// The number that eight digits make: neighbours are put together, then pairs, then fours.
-fn eight_digits(text: [u8; 8]) -> Option<i64> {
-    let word = u64::from_le_bytes(text);
-    let digits = word.wrapping_sub(u64::from_le_bytes([b'0'; 8]));
+fn eight_digits(word: u64) -> Option<i64> {
+    let digits = word.wrapping_sub(ZEROS);
     // Above `9`, adding this sets the highest bit; below `0`, it is set already.
     let strange =
         (digits.wrapping_add(u64::from_le_bytes([0x80 - 10; 8])) | digits) & 0x8080_8080_8080_8080;
@@ -57,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_as_the_library_does(text in "[-+]?[0-9]{0,22}[-+x]?", number: i64) {
+        fn reads_as_the_library_does(text in "[-+]?[0-9]{0,22}[-+x/:]?[0-9]{0,8}", number: i64) {
             prop_assert_eq!(parse(text.as_bytes()), text.parse().ok());
             prop_assert_eq!(parse(number.to_string().as_bytes()), Some(number));
         }

@@ -1,7 +1,7 @@
 //! Frames of one connection, each of which is likely to be like one before.
 
 use crate::command::{Command, Frame, FrameError};
-use crate::fields::FieldSpans;
+use crate::fields::{FieldSpans, Fields};
 use crate::json_header::{self, Head};
 use crate::shape::Shape;
 use bytes::{Bytes, BytesMut};
@@ -33,10 +33,16 @@ impl Decoder {
         let Some(frame) = Frame::take(buffer)? else {
             return Ok(None);
         };
-        match frame.kind {
-            0 => self.read(frame.header, frame.body).map(Some),
-            _ => frame.read_other().map(Some),
+        if frame.kind != 0 {
+            return frame.read_other().map(Some);
         }
+        for shape in &self.shapes {
+            if let Some(opaque) = shape.fits(&frame.header) {
+                let fields = shape.fields(frame.header)?;
+                return Ok(Some(shape.head(opaque).command(fields, frame.body)));
+            }
+        }
+        self.read(frame.header, frame.body).map(Some)
     }
 
     /// Forgets the shapes of headers, and gives their memory back: nothing came for a while.
@@ -44,12 +50,8 @@ impl Decoder {
         *self = Decoder::default();
     }
 
+    /// Reads a header of no known shape.
     fn read(&mut self, header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
-        for shape in &self.shapes {
-            if let Some(opaque) = shape.fits(&header) {
-                return shape.read(opaque, header, body);
-            }
-        }
         self.strangers = self.strangers.wrapping_add(1);
         if self.strangers.is_multiple_of(LEARN_EVERY) && header.len() <= LONGEST {
             return self.learn(header, body);
@@ -72,7 +74,8 @@ impl Decoder {
             }
             self.shapes.push(shape);
         }
-        json_header::command(head, pairs, header, body)
+        let text = json_header::text(header)?;
+        Ok(head.command(Fields::of_header(text, pairs), body))
     }
 }
 

@@ -453,7 +453,8 @@ impl Default for Head {
 pub(crate) fn read(mut header: BytesMut, body: Bytes) -> Result<Command, FrameError> {
     let (mut head, mut pairs) = (Head::default(), FieldSpans::new());
     parse(&mut header, &mut head, &mut pairs)?;
-    command(head, pairs, header, body)
+    let text = text(header)?;
+    Ok(head.command(Fields::of_header(text, pairs), body))
 }
 
 /// Reads a header into `head` and `pairs`, whose text it then is.
@@ -472,30 +473,23 @@ pub(crate) fn parse(
     }
 }
 
-/// The command of a header that was read.
+/// The text of a header whose escapes are resolved.
 #[inline]
-pub(crate) fn command(
-    head: Head,
-    pairs: FieldSpans,
-    header: BytesMut,
-    body: Bytes,
-) -> Result<Command, FrameError> {
-    let header = ByteString::try_from(header).map_err(|error| {
+pub(crate) fn text(header: BytesMut) -> Result<ByteString, FrameError> {
+    ByteString::try_from(header).map_err(|error| {
         let position = error.valid_up_to();
         FrameError::Malformed { kind: "JSON", position, reason: "not UTF-8" }
-    })?;
-    let Head { code, language, version, opaque, opaque_at: _, flag, remark } = head;
-    Ok(Command {
-        code,
-        language,
-        version,
-        opaque,
-        flag,
-        remark,
-        serialization: Serialization::Json,
-        fields: Fields::of_header(header, pairs),
-        body,
     })
+}
+
+impl Head {
+    /// The command with these ext fields.
+    #[inline(always)]
+    pub(crate) fn command(self, fields: Fields, body: Bytes) -> Command {
+        let Head { code, language, version, opaque, opaque_at: _, flag, remark } = self;
+        let serialization = Serialization::Json;
+        Command { code, language, version, opaque, flag, remark, serialization, fields, body }
+    }
 }
 
 #[cfg(test)]
