@@ -20,8 +20,8 @@ pub trait Service: Send + Sync + 'static {
 
     /// All requests that arrived together are handled, and some of them answered
     /// [later](Reply::Later): for what is better done once for all of them. Called on the
-    /// connection's task; `idle` says that no answer waits to be written, so that this may wait in
-    /// [`block_in_place`](tokio::task::block_in_place). Returns whether it has.
+    /// connection's task; `idle` says that no answer waits to be written, so that this may wait, below a
+    /// millisecond. Returns whether it has.
     fn handled(&self, _connection: &Arc<Connection>, _idle: bool) -> bool {
         false
     }
