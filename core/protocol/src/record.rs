@@ -10,6 +10,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use ferromq_model::flags::message;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 use thiserror::Error;
 
 /// Magic of records whose topic length is one byte.
@@ -62,7 +63,11 @@ pub enum RecordError {
 
 /// The checksum that records use: CRC-32, its sign bit cleared.
 pub fn checksum(body: &[u8]) -> i32 {
-    (crc32fast::hash(body) & 0x7FFF_FFFF) as i32
+    // Which instructions the processor has is found out once.
+    static START: LazyLock<crc32fast::Hasher> = LazyLock::new(crc32fast::Hasher::new);
+    let mut hasher = START.clone();
+    hasher.update(body);
+    (hasher.finalize() & 0x7FFF_FFFF) as i32
 }
 
 fn int(bytes: &[u8], at: usize) -> i32 {
@@ -292,29 +297,32 @@ pub struct NewRecord<'a> {
     pub properties: &'a str,
 }
 
-/// Changes bytes at a place that is known when this is compiled, so that nothing is checked.
+/// Changes bytes at a place; nothing is checked where that is known when this is compiled.
 #[inline(always)]
 fn set<const N: usize, const M: usize>(bytes: &mut [u8; N], at: usize, value: [u8; M]) {
     bytes[at..at + M].copy_from_slice(&value);
 }
 
-/// Appends an address and its port.
-fn put_host(out: &mut Vec<u8>, host: SocketAddr) {
-    let port = u32::from(host.port()).to_be_bytes();
+/// The longest that comes before a body: both addresses are IPv6.
+const LONGEST_HEAD: usize = BORN_HOST + 20 + 8 + 20 + 12 + 4;
+
+/// Puts an address and its port at `at`; returns what comes behind them. Bytes behind an IPv4 address become
+/// zero.
+#[inline(always)]
+fn set_host(head: &mut [u8; LONGEST_HEAD], at: usize, host: SocketAddr) -> usize {
+    let (mut bytes, port) = ([0; 20], u32::from(host.port()).to_be_bytes());
     match host.ip() {
         IpAddr::V4(ip) => {
-            let mut bytes = [0; 8];
             set(&mut bytes, 0, ip.octets());
             set(&mut bytes, 4, port);
-            out.extend_from_slice(&bytes);
         }
         IpAddr::V6(ip) => {
-            let mut bytes = [0; 20];
             set(&mut bytes, 0, ip.octets());
             set(&mut bytes, 16, port);
-            out.extend_from_slice(&bytes);
         }
     }
+    set(head, at, bytes);
+    at + host_length(host.is_ipv6())
 }
 
 impl NewRecord<'_> {
@@ -350,7 +358,7 @@ pub fn encode_with(out: &mut Vec<u8>, record: &NewRecord<'_>, added: &str) {
     let v2 = record.topic.len() > 127;
     let properties = record.properties.len() + added.len();
     let (start, length) = (out.len(), record.length_with(added));
-    let mut head = [0; BORN_HOST];
+    let mut head = [0; LONGEST_HEAD];
     set(&mut head, 0, (length as u32).to_be_bytes());
     set(&mut head, 4, (if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
     set(&mut head, 8, checksum(record.body).to_be_bytes());
@@ -362,12 +370,11 @@ pub fn encode_with(out: &mut Vec<u8>, record: &NewRecord<'_>, added: &str) {
     set(&mut last, 0, record.reconsume_times.to_be_bytes());
     set(&mut last, 4, record.prepared_transaction_offset.to_be_bytes());
     set(&mut last, 12, (record.body.len() as u32).to_be_bytes());
+    let store_timestamp = set_host(&mut head, BORN_HOST, record.born_host);
+    let after = set_host(&mut head, store_timestamp + 8, record.store_host);
+    set(&mut head, after, last);
     out.reserve(length);
-    out.extend_from_slice(&head);
-    put_host(out, record.born_host);
-    out.extend_from_slice(&[0; 8]);
-    put_host(out, record.store_host);
-    out.extend_from_slice(&last);
+    out.extend_from_slice(&head[..after + last.len()]);
     out.extend_from_slice(record.body);
     match v2 {
         true => out.extend_from_slice(&(record.topic.len() as u16).to_be_bytes()),

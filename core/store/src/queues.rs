@@ -13,15 +13,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-/// The queues of one topic that were looked at.
-struct TopicQueues {
-    name: Arc<str>,
-    queues: RwLock<Vec<Option<Arc<Queue>>>>,
-}
+/// The queues of one topic that were looked at, by number.
+type OfTopic = Vec<Option<Arc<Queue>>>;
 
 pub(crate) struct Queues {
     files: Arc<QueueFiles>,
-    topics: RwLock<HashMap<Arc<str>, Arc<TopicQueues>, RandomState>>,
+    topics: RwLock<HashMap<Arc<str>, OfTopic, RandomState>>,
     /// Queues with entries that are not in their files.
     listed: Mutex<Vec<Arc<Queue>>>,
     /// Queues whose files were written since the last sync.
@@ -66,29 +63,18 @@ impl Queues {
     /// The queue, whether or not it has messages. Costs no file until it is written.
     pub(crate) fn get(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         let index = usize::try_from(id).ok()?;
-        {
-            let topics = self.topics.read();
-            let queues = topics.get(topic).map(|topic| topic.queues.read());
-            if let Some(Some(queue)) = queues.as_ref().and_then(|queues| queues.get(index)) {
-                return Some(queue.clone());
-            }
+        if let Some(Some(queue)) = self.topics.read().get(topic).and_then(|of| of.get(index)) {
+            return Some(queue.clone());
         }
-        let topic = self.add(topic);
-        let mut queues = topic.queues.write();
+        let mut topics = self.topics.write();
+        let entry = topics.entry(Arc::from(topic));
+        let name = entry.key().clone();
+        let queues = entry.or_default();
         if queues.len() <= index {
             queues.resize(index + 1, None);
         }
-        let queue = queues[index].get_or_insert_with(|| {
-            Arc::new(Queue::new(self.files.clone(), topic.name.clone(), id))
-        });
-        Some(queue.clone())
-    }
-
-    fn add(&self, topic: &str) -> Arc<TopicQueues> {
-        let name: Arc<str> = Arc::from(topic);
-        let mut topics = self.topics.write();
-        let new = || Arc::new(TopicQueues { name: name.clone(), queues: RwLock::default() });
-        topics.entry(name.clone()).or_insert_with(new).clone()
+        let new = || Arc::new(Queue::new(self.files.clone(), name, id));
+        Some(queues[index].get_or_insert_with(new).clone())
     }
 
     /// Puts a queue on the list of those to be written.
@@ -180,8 +166,8 @@ impl Queues {
     /// Removes the queues of a topic.
     pub(crate) fn remove_topic(&self, topic: &str) -> Result<(), StoreError> {
         let _writing = self.writing.lock();
-        if let Some(topic) = self.topics.write().remove(topic) {
-            topic.queues.read().iter().flatten().for_each(|queue| queue.retire());
+        if let Some(queues) = self.topics.write().remove(topic) {
+            queues.iter().flatten().for_each(|queue| queue.retire());
         }
         self.listed.lock().retain(|queue| queue.topic() != topic);
         self.unsynced.lock().retain(|queue| queue.topic() != topic);
@@ -209,8 +195,8 @@ impl Queues {
 
     fn forget(&self, queue: &Queue) {
         if let (Some(queues), Ok(index)) =
-            (self.topics.read().get(queue.topic()), usize::try_from(queue.id()))
-            && let Some(place) = queues.queues.write().get_mut(index)
+            (self.topics.write().get_mut(queue.topic()), usize::try_from(queue.id()))
+            && let Some(place) = queues.get_mut(index)
         {
             *place = None;
         }
