@@ -17,6 +17,7 @@ use std::time::Duration;
 struct Faults {
     sync: AtomicBool,
     create: AtomicBool,
+    index: AtomicBool,
     /// Held while no segment may be made.
     slow: Mutex<()>,
 }
@@ -70,6 +71,7 @@ impl Disk for FailingDisk {
         Ok(Box::new(FailingSegment { real, faults: self.faults.clone() }))
     }
     fn open_words(&self, path: &Path, length: u64) -> io::Result<Box<dyn Words>> {
+        fails(&self.faults.index)?;
         self.real.open_words(path, length)
     }
     fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
@@ -111,18 +113,26 @@ fn open_with(
     faults: &Arc<Faults>,
     adjust: impl FnOnce(&mut StoreConfig),
 ) -> Result<Store, StoreError> {
-    let mut config = StoreConfig {
+    let mut config = config(root, flush);
+    adjust(&mut config);
+    Store::open_on(Arc::new(FailingDisk { real: OsDisk, faults: faults.clone() }), config)
+}
+
+fn config(root: &Path, flush: &str) -> StoreConfig {
+    StoreConfig {
         mapped_file_size_commit_log: 64 << 10,
         max_hash_slot_num: 100,
         max_index_num: 200,
         flush_disk_type: flush.into(),
         ..StoreConfig::for_directory(root.to_str().unwrap())
-    };
-    adjust(&mut config);
-    Store::open_on(Arc::new(FailingDisk { real: OsDisk, faults: faults.clone() }), config)
+    }
 }
 
 fn put(store: &Store, body: &[u8]) -> Result<Appended, AppendError> {
+    put_with(store, body, "")
+}
+
+fn put_with(store: &Store, body: &[u8], properties: &str) -> Result<Appended, AppendError> {
     let host = "127.0.0.1:10911".parse().unwrap();
     let record = NewRecord {
         topic: "T",
@@ -135,7 +145,7 @@ fn put(store: &Store, body: &[u8]) -> Result<Appended, AppendError> {
         reconsume_times: 0,
         prepared_transaction_offset: 0,
         body,
-        properties: "",
+        properties,
     };
     let mut records = NewRecords::one(&record, TagsCode::Hash(0));
     store.append(&store.queue("T", 0).unwrap(), &mut records)
@@ -190,6 +200,36 @@ fn a_failed_sync_ends_writing_and_is_never_answered_as_stored() {
     let store = open(directory.path(), "SYNC_FLUSH", &faults).unwrap();
     assert!(readable(&store) >= 1);
     assert!(put(&store, b"again").is_ok());
+}
+
+#[test]
+fn every_key_is_entered_once_though_the_disk_was_full_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let disk = Arc::new(FailingDisk { real: OsDisk, faults: faults.clone() });
+    let store = Store::open_by_hand(disk, config(directory.path(), "ASYNC_FLUSH")).unwrap();
+    let put = |keys: Range<usize>| {
+        for key in keys {
+            put_with(&store, b"x", &format!("KEYS\u{1}k{key}\u{2}")).unwrap();
+        }
+    };
+    let find = |key: usize| store.find("T", &format!("k{key}"), 10, 0, i64::MAX).len();
+    put(0..100);
+    store.enter_keys();
+    // The first file takes 99 more.
+    put(100..500);
+    faults.index.store(true, Ordering::SeqCst);
+    store.enter_keys();
+    assert_eq!((find(198), find(199)), (1, 0));
+    faults.index.store(false, Ordering::SeqCst);
+    store.enter_keys();
+    assert!((0..500).all(|key| find(key) == 1));
+    let entries = |file: io::Result<std::fs::DirEntry>| {
+        let file = std::fs::read(file.unwrap().path()).unwrap();
+        u32::from_be_bytes(*file[36..].first_chunk().unwrap()) - 1
+    };
+    let files = std::fs::read_dir(directory.path().join("index")).unwrap();
+    assert_eq!(files.map(entries).sum::<u32>(), 500);
 }
 
 #[test]
