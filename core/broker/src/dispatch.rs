@@ -57,6 +57,8 @@ impl Service for FastPort {
     }
 }
 
+// Or else the request would be copied on its way.
+#[inline(always)]
 fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,

@@ -12,9 +12,10 @@ use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::header::HeaderError;
 use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
+use ferromq_protocol::message_id::OffsetId;
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::NewRecord;
-use ferromq_protocol::{Command, batch, message_id, tags};
+use ferromq_protocol::{Command, batch, tags};
 use ferromq_store::{FlushOutcome, NewRecords, TagsCode};
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -456,9 +457,10 @@ impl Sending<'_, '_> {
             return Err(Failure::new(response::SYSTEM_BUSY, remark));
         }
         let stored = append(broker, topic, queue_id, records)?;
-        let ids = offset_ids(broker.store_host, stored.appended.physical_offset, lengths);
+        let offset = stored.appended.physical_offset;
+        let first = OffsetId::new(broker.store_host, offset);
         let header = SendMessageResponse {
-            msg_id: &ids,
+            msg_id: &offset_ids(&first, broker.store_host, offset, lengths),
             queue_id,
             queue_offset: stored.appended.queue_offset,
             transaction_id: unique_key,
@@ -484,16 +486,24 @@ impl Sending<'_, '_> {
 }
 
 /// The offset ids of messages that were stored one after the other from `offset` on, joined by commas.
-fn offset_ids(host: SocketAddr, mut offset: i64, lengths: &[usize]) -> String {
-    let others = lengths.len().saturating_sub(1);
-    let mut ids = String::with_capacity(57 * (others + 1));
-    message_id::push_offset_id(&mut ids, host, offset);
-    for length in &lengths[..others] {
+/// `lengths` are those of a batch's records.
+fn offset_ids<'a>(
+    first: &'a OffsetId,
+    host: SocketAddr,
+    mut offset: i64,
+    lengths: &[usize],
+) -> Cow<'a, str> {
+    let Some(others @ [_, ..]) = lengths.split_last().map(|(_, before)| before) else {
+        return Cow::Borrowed(first.as_str());
+    };
+    let mut ids = String::with_capacity(57 * lengths.len());
+    ids.push_str(first.as_str());
+    for length in others {
         offset += *length as i64;
         ids.push(',');
-        message_id::push_offset_id(&mut ids, host, offset);
+        ids.push_str(OffsetId::new(host, offset).as_str());
     }
-    ids
+    Cow::Owned(ids)
 }
 
 /// What a send that waited for the disk is answered. A failed sync means that the message may be

@@ -59,16 +59,17 @@ impl Outgoing {
         }
     }
 
+    #[inline]
     pub(crate) fn push_response<F: FieldSource>(&mut self, response: Response<F>) {
-        let Response { command, chunks } = response;
-        if chunks.is_empty() {
-            return self.push_command(command);
+        if response.chunks.is_empty() {
+            return self.push_command(response.command);
         }
-        let body_length = chunks.iter().map(|piece| piece.bytes.len()).sum();
-        self.push_head(&command, body_length);
-        chunks.into_iter().for_each(|piece| self.push_body(piece));
+        let body_length = response.chunks.iter().map(|piece| piece.bytes.len()).sum();
+        self.push_head(&response.command, body_length);
+        response.chunks.into_iter().for_each(|piece| self.push_body(piece));
     }
 
+    #[inline]
     pub(crate) fn push_command<F: FieldSource>(&mut self, command: Command<F>) {
         self.push_head(&command, command.body.len());
         self.push_body(command.body.into());
@@ -83,7 +84,11 @@ impl Outgoing {
         self.length += self.tail.len() - before;
     }
 
+    #[inline]
     fn push_body(&mut self, piece: Piece) {
+        if piece.bytes.is_empty() {
+            return;
+        }
         self.length += piece.bytes.len();
         if piece.bytes.len() < COPY_BELOW {
             self.tail.extend_from_slice(&piece.bytes);

@@ -53,6 +53,7 @@ impl<'a> ResponseWriter<'a> {
 
     /// Writes the answer. A request has one, and when it is one-way it has none: anything else is
     /// dropped.
+    #[inline]
     pub fn write<F: FieldSource>(&mut self, response: impl Into<Response<F>>) -> Reply {
         if let Some(outgoing) = self.0.take() {
             outgoing.push_response(response.into());

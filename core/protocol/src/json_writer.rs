@@ -1,9 +1,9 @@
 //! Writing the JSON header, serialize type 0 (protocol §1.2).
 
-use crate::command::Command;
+use crate::command::{CURRENT_VERSION, Command};
 use crate::fields::Fields;
 use crate::header::{FieldKey, FieldSink, FieldSource};
-use crate::scan::first_up_to;
+use crate::scan::{any_up_to, first_up_to};
 use bytes::{BufMut, BytesMut};
 
 /// Appends the header with its members in alphabetical order, as Apache's clients do.
@@ -15,10 +15,8 @@ pub(crate) fn write<F: FieldSource>(command: &Command<F>, out: &mut BytesMut) {
     fields.end();
     out.put_slice(b",\"flag\":");
     put_integer(command.flag, out);
-    if let Some(language) = command.language.name() {
-        out.put_slice(b",\"language\":\"");
+    if let Some(language) = command.language.json_member() {
         out.put_slice(language.as_bytes());
-        out.put_slice(b"\"");
     }
     out.put_slice(b",\"opaque\":");
     put_integer(command.opaque, out);
@@ -27,10 +25,17 @@ pub(crate) fn write<F: FieldSource>(command: &Command<F>, out: &mut BytesMut) {
         put_text(remark, out);
         out.put_slice(b"\"");
     }
+    if command.version == CURRENT_VERSION {
+        return out.put_slice(END_OF_OURS);
+    }
     out.put_slice(b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":");
     put_integer(command.version, out);
     out.put_slice(b"}");
 }
+
+/// What a header of our own version ends with.
+const END_OF_OURS: &[u8] = b",\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}";
+const _: () = assert!(CURRENT_VERSION == 479, "headers end with another version");
 
 /// Writes fields where they belong in a header. The quote that ends a value is left to what follows it.
 struct JsonFields<'a> {
@@ -39,6 +44,7 @@ struct JsonFields<'a> {
 }
 
 impl JsonFields<'_> {
+    #[inline(always)]
     fn key(&mut self, key: FieldKey) {
         if std::mem::take(&mut self.empty) {
             self.out.put_slice(b",\"extFields\":{");
@@ -55,11 +61,13 @@ impl JsonFields<'_> {
 }
 
 impl FieldSink for JsonFields<'_> {
+    #[inline]
     fn put(&mut self, key: FieldKey, value: &str) {
         self.key(key);
         put_text(value, self.out);
     }
 
+    #[inline]
     fn put_plain(&mut self, key: FieldKey, value: &str) {
         self.key(key);
         self.out.put_slice(value.as_bytes());
@@ -95,8 +103,13 @@ fn put_integer(integer: i32, out: &mut BytesMut) {
 
 /// Whether a text can stand in JSON as it is.
 pub(crate) fn is_plain(text: &str) -> bool {
-    escape_at(text.as_bytes()) == text.len()
+    !any_up_to(text.as_bytes(), HIGHEST, ODD)
 }
+
+/// Up to this byte, none can stand for itself.
+const HIGHEST: u8 = 0x1F;
+/// Nor can these.
+const ODD: [u8; 3] = *b"\"\\\x7F";
 
 /// What stands after the backslash for a byte that cannot stand for itself; 0 for those that can.
 const ESCAPES: [u8; 256] = {
@@ -117,16 +130,20 @@ const ESCAPES: [u8; 256] = {
     escapes
 };
 
-/// The first byte that cannot stand for itself, or the end.
-fn escape_at(bytes: &[u8]) -> usize {
-    first_up_to(bytes, 0x1F, *b"\"\\\x7F")
+/// Appends a text with its escapes, without quotes.
+#[inline]
+fn put_text(text: &str, out: &mut BytesMut) {
+    match is_plain(text) {
+        true => out.put_slice(text.as_bytes()),
+        false => put_escaped(text, out),
+    }
 }
 
-/// Appends a text with its escapes, without quotes.
-fn put_text(text: &str, out: &mut BytesMut) {
+#[inline(never)]
+fn put_escaped(text: &str, out: &mut BytesMut) {
     let mut rest = text.as_bytes();
     loop {
-        let (plain, odd) = rest.split_at(escape_at(rest));
+        let (plain, odd) = rest.split_at(first_up_to(rest, HIGHEST, ODD));
         out.put_slice(plain);
         let Some((byte, behind)) = odd.split_first() else { return };
         let escape = ESCAPES[usize::from(*byte)];

@@ -5,6 +5,14 @@ macro_rules! languages {
         impl Language {
             $(#[doc = concat!("`", $name, "`.")] pub const $constant: Language = Language($code);)*
 
+            /// The member of a JSON header that says it; `None` for a code that RocketMQ does not know.
+            pub(crate) fn json_member(self) -> Option<&'static str> {
+                match self.0 {
+                    $($code => Some(concat!(",\"language\":\"", $name, "\"")),)*
+                    _ => None,
+                }
+            }
+
             /// The name used in JSON headers; `None` for a code that RocketMQ does not know.
             pub fn name(self) -> Option<&'static str> {
                 match self.0 {

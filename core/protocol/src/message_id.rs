@@ -4,49 +4,74 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wide::u8x16;
 
-/// Both digits of each byte.
-const HEX: [[u8; 2]; 256] = {
-    let digits = b"0123456789ABCDEF";
-    let mut hex = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        hex[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
+/// Both digits of each byte, all at once.
+fn hex(bytes: [u8; 16]) -> [u8; 32] {
+    let bytes = u8x16::new(bytes);
+    let digits = |halves: u8x16| {
+        let letters = halves.max(u8x16::splat(10)).simd_eq(halves);
+        halves + u8x16::splat(b'0') + (letters & u8x16::splat(b'A' - b'9' - 1))
+    };
+    let (high, low) = (digits(bytes >> 4u32), digits(bytes & u8x16::splat(15)));
+    let (first, second) = (u8x16::unpack_low(high, low), u8x16::unpack_high(high, low));
+    let mut hex = [0; 32];
+    hex[..16].copy_from_slice(&first.to_array());
+    hex[16..].copy_from_slice(&second.to_array());
     hex
-};
+}
 
+/// Appends the digits of up to 16 bytes.
 fn push_hex<const N: usize>(out: &mut String, bytes: &[u8; N]) {
-    let digits: [[u8; 2]; N] = bytes.map(|byte| HEX[usize::from(byte)]);
+    let mut padded = [0; 16];
+    padded[..N].copy_from_slice(bytes);
     // Digits are text.
-    out.push_str(std::str::from_utf8(digits.as_flattened()).unwrap_or_default());
+    out.push_str(std::str::from_utf8(&hex(padded)[..2 * N]).unwrap_or_default());
 }
 
 /// The offset message id: which broker holds the message, and at which physical offset.
-pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
-    let mut id = String::with_capacity(56);
-    push_offset_id(&mut id, broker, physical_offset);
-    id
+#[derive(Clone, Copy)]
+pub struct OffsetId {
+    digits: [u8; 56],
+    length: usize,
 }
 
-/// Appends an [`offset_id`].
-pub fn push_offset_id(out: &mut String, broker: SocketAddr, physical_offset: i64) {
-    let (port, offset) = (u32::from(broker.port()).to_be_bytes(), physical_offset.to_be_bytes());
-    match broker.ip() {
-        IpAddr::V4(ip) => {
-            let mut id = [0; 16];
-            id[..4].copy_from_slice(&ip.octets());
-            id[4..8].copy_from_slice(&port);
-            id[8..].copy_from_slice(&offset);
-            push_hex(out, &id);
-        }
-        IpAddr::V6(ip) => {
-            push_hex(out, &ip.octets());
-            push_hex(out, &port);
-            push_hex(out, &offset);
-        }
+impl OffsetId {
+    /// The id of the message at `physical_offset` of a broker.
+    pub fn new(broker: SocketAddr, physical_offset: i64) -> Self {
+        let (port, offset) =
+            (u32::from(broker.port()).to_be_bytes(), physical_offset.to_be_bytes());
+        let mut last = [0; 16];
+        last[4..8].copy_from_slice(&port);
+        last[8..].copy_from_slice(&offset);
+        let mut digits = [0; 56];
+        let length = match broker.ip() {
+            IpAddr::V4(ip) => {
+                last[..4].copy_from_slice(&ip.octets());
+                digits[..32].copy_from_slice(&hex(last));
+                32
+            }
+            IpAddr::V6(ip) => {
+                digits[..32].copy_from_slice(&hex(ip.octets()));
+                digits[32..].copy_from_slice(&hex(last)[8..]);
+                56
+            }
+        };
+        OffsetId { digits, length }
     }
+
+    /// Its digits.
+    pub fn as_str(&self) -> &str {
+        self.digits
+            .get(..self.length)
+            .and_then(|id| std::str::from_utf8(id).ok())
+            .unwrap_or_default()
+    }
+}
+
+/// An [`OffsetId`] as a text of its own.
+pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
+    OffsetId::new(broker, physical_offset).as_str().to_string()
 }
 
 /// What an offset message id says; `None` when the text is none.
@@ -128,6 +153,9 @@ mod tests {
         let broker = "10.0.0.1:10911".parse().unwrap();
         assert_eq!(offset_id(broker, 4096), "0A00000100002A9F0000000000001000");
         assert_eq!(parse_offset_id("0A00000100002A9F0000000000001000"), Some((broker, 4096)));
+        let broker = "[fd00::1:2]:10911".parse().unwrap();
+        let id = "FD00000000000000000000000001000200002A9F0000000000001000";
+        assert_eq!(offset_id(broker, 4096), id);
         for bad in [
             "",
             "0A",
@@ -136,6 +164,15 @@ mod tests {
             "é000000100002A9F000000000000100",
         ] {
             assert_eq!(parse_offset_id(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn digits_are_those_of_each_byte() {
+        for start in (0..=240).step_by(16) {
+            let bytes: [u8; 16] = std::array::from_fn(|at| start + at as u8);
+            let expected: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            assert_eq!(hex(bytes), expected.as_bytes());
         }
     }
 

@@ -71,6 +71,15 @@ pub(crate) fn first_up_to<const N: usize>(bytes: &[u8], highest: u8, wanted: [u8
     first(bytes, 0, move |chunk| up_to(chunk, highest) | among(chunk, wanted))
 }
 
+/// Whether any byte is at most `highest` or one of `wanted`.
+#[inline(always)]
+pub(crate) fn any_up_to<const N: usize>(bytes: &[u8], highest: u8, wanted: [u8; N]) -> bool {
+    let find = move |chunk: &[u8; CHUNK]| up_to(chunk, highest) | among(chunk, wanted);
+    let (chunks, rest) = bytes.as_chunks();
+    chunks.iter().fold(0, |found, chunk| found | find(chunk)) != 0
+        || !rest.is_empty() && first_of_few(bytes, bytes.len() - rest.len(), find) < bytes.len()
+}
+
 /// Where the first byte from `from` on is that `find` finds in a chunk; where `bytes` end if there is
 /// none.
 #[inline(always)]
@@ -245,7 +254,9 @@ mod tests {
             };
             prop_assert_eq!(first_of(&bytes, from, [1]), slow(from, &|byte| byte == 1));
             prop_assert_eq!(first_of(&bytes, from, [4, 0]), slow(from, &|byte| byte == 4 || byte == 0));
-            prop_assert_eq!(first_up_to(&bytes, 1, [9]), slow(0, &|byte| byte <= 1 || byte == 9));
+            let first = slow(0, &|byte| byte <= 1 || byte == 9);
+            prop_assert_eq!(first_up_to(&bytes, 1, [9]), first);
+            prop_assert_eq!(any_up_to(&bytes, 1, [9]), first < bytes.len());
             for wanted in [0, 5] {
                 let mut found = Vec::new();
                 each(&bytes, wanted, |at| found.push(at));
