@@ -146,12 +146,13 @@ fn put_escaped(text: &str, out: &mut BytesMut) {
         let (plain, odd) = rest.split_at(first_up_to(rest, HIGHEST, ODD));
         out.put_slice(plain);
         let Some((byte, behind)) = odd.split_first() else { return };
-        let escape = ESCAPES[usize::from(*byte)];
-        out.put_slice(&[b'\\', escape]);
-        if escape == b'u' {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            let (high, low) = (byte >> 4, byte & 15);
-            out.put_slice(&[b'0', b'0', HEX[usize::from(high)], HEX[usize::from(low)]]);
+        match ESCAPES[usize::from(*byte)] {
+            b'u' => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.put_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            }
+            escape => out.put_slice(&[b'\\', escape]),
         }
         rest = behind;
     }

@@ -15,6 +15,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A queue of a route.
+#[derive(Clone)]
 struct Chosen {
     route: Arc<Route>,
     index: usize,
@@ -105,7 +106,7 @@ impl Inner {
             Some(connection) => connection.send(request)?,
             None => {
                 let address = self.instance.master(&queue.broker_name)?;
-                self.instance.send(&address, request).await?;
+                self.instance.send(&address, request.laid_out()).await?;
             }
         }
         self.sends.sent_oneway();
@@ -121,16 +122,24 @@ impl Inner {
         done: impl FnOnce(Result<SendReceipt, Error>) + Send + 'static,
     ) {
         let on_the_way = self.begin(&prepared);
-        let background =
-            Background { inner: self.clone(), prepared, on_the_way, _permits: permits, done };
-        let chosen = self.choose_known(&background.prepared.topic, None);
+        // Shared with the request, which is written when the answer is waited for already.
+        let prepared = Arc::new(prepared);
+        let chosen = self.choose_known(&prepared.topic, None);
+        let background = Background {
+            inner: self.clone(),
+            prepared: prepared.clone(),
+            on_the_way,
+            _permits: permits,
+            done,
+        };
         let broker = chosen.as_ref().map(|chosen| chosen.queue().broker_name.as_str());
         let connection = broker.and_then(|broker| self.instance.connected_master(broker));
         match (chosen, connection) {
             (Some(chosen), Some(connection)) => {
-                let request = self.request(&background.prepared, chosen.queue());
+                let request = self.request(&prepared, chosen.queue());
+                let tried = chosen.clone();
                 connection.call(request, self.timeout(), move |answer| {
-                    background.answered(chosen, answer.map_err(Error::from));
+                    background.answered(tried, answer.map_err(Error::from));
                 });
             }
             (chosen, _) => background.go_on(Tried::default(), chosen),
@@ -205,7 +214,7 @@ impl Inner {
             Some(connection) => connection.invoke(request, left).await.map_err(Error::from),
             None => {
                 let address = self.instance.master(broker).map_err(Attempt::Again)?;
-                Box::pin(self.instance.invoke(&address, request, left)).await
+                Box::pin(self.instance.invoke(&address, request.laid_out(), left)).await
             }
         };
         self.judge(prepared, queue, begun.elapsed(), answer)
@@ -339,7 +348,7 @@ fn no_writable_queue(topic: &str) -> Error {
 /// A message that is sent in the background, and who is told of its end.
 struct Background<F> {
     inner: Arc<Inner>,
-    prepared: Prepared,
+    prepared: Arc<Prepared>,
     on_the_way: OnTheWay,
     /// Given back after `done`: closing the producer waits until all have been told.
     _permits: Permits,

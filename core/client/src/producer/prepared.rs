@@ -145,7 +145,11 @@ impl Inner {
     }
 
     /// The request of an attempt.
-    pub(super) fn request(&self, prepared: &Prepared, queue: &MessageQueue) -> Command {
+    pub(super) fn request<'a>(
+        &'a self,
+        prepared: &'a Prepared,
+        queue: &'a MessageQueue,
+    ) -> Command<SendMessageRequestV2<'a>> {
         let born = SystemTime::now().duration_since(UNIX_EPOCH);
         let header = SendMessageRequestV2 {
             producer_group: &self.config.group,
@@ -167,7 +171,7 @@ impl Inner {
             Some(_) => code::SEND_BATCH_MESSAGE,
             None => code::SEND_MESSAGE_V2,
         };
-        Command::request_with(code, &header).with_body(prepared.body.clone())
+        Command::request_of(code, header).with_body(prepared.body.clone())
     }
 }
 
