@@ -269,7 +269,7 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Takes the first frame out of `buffer`, if all of it is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(buffer: &mut BytesMut) -> Result<Option<Self>, FrameError> {
         let Some(length) = frame_length(buffer)? else {
             return Ok(None);
@@ -289,6 +289,7 @@ impl Frame {
     }
 
     /// Reads a header that is not JSON.
+    #[inline(always)]
     pub(crate) fn read_other(self) -> Result<Command, FrameError> {
         match self.kind {
             1 => binary::read(self.header, self.body),
