@@ -7,8 +7,9 @@ use crate::clock::now_ms;
 use crate::tables::TableFile;
 use ferromq_protocol::body::{ConsumerOffsetTable, DataVersion};
 use ferromq_store::StoreError;
+use foldhash::HashMap;
 use parking_lot::{Mutex, RwLock};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -56,7 +57,7 @@ impl ConsumerOffsets {
     pub fn load(folder: &Path, version_step: i64) -> Result<Self, StoreError> {
         let file = TableFile::new(folder.join("consumerOffset.json"));
         let stored: ConsumerOffsetTable = file.load()?;
-        let mut topics: HashMap<String, ByGroup> = HashMap::new();
+        let mut topics: HashMap<String, ByGroup> = HashMap::default();
         for (key, offsets) in stored.offset_table {
             let Some((topic, group)) = key.split_once('@') else {
                 tracing::warn!(
