@@ -82,6 +82,11 @@ impl Queues {
         self.listed.lock().push(queue.clone());
     }
 
+    /// Whether so many queues have changed that syncing them syncs the file system.
+    pub(crate) fn sync_file_system(&self) -> bool {
+        self.file_system.is_some() && self.listed.lock().len() + self.unsynced.lock().len() > MANY
+    }
+
     /// Puts a queue on the list of those to be synced.
     pub(crate) fn list_unsynced(&self, queue: &Arc<Queue>) {
         self.unsynced.lock().push(queue.clone());
