@@ -139,7 +139,7 @@ fn write_queues(inner: &Inner) {
             continue;
         }
         last_write = Instant::now();
-        let dear = inner.queues.sync_file_system();
+        let dear = inner.queues.would_sync_file_system();
         if !write_or_fail(inner, sync) {
             inner.queue_bell.ring();
         }

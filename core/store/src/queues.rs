@@ -83,8 +83,10 @@ impl Queues {
     }
 
     /// Whether so many queues have changed that syncing them syncs the file system.
-    pub(crate) fn sync_file_system(&self) -> bool {
-        self.file_system.is_some() && self.listed.lock().len() + self.unsynced.lock().len() > MANY
+    pub(crate) fn would_sync_file_system(&self) -> bool {
+        // One lock after the other.
+        let listed = self.listed.lock().len();
+        self.file_system.is_some() && listed + self.unsynced.lock().len() > MANY
     }
 
     /// Puts a queue on the list of those to be synced.
