@@ -2,7 +2,8 @@
 # Builds the C library and checks it: the committed header and list of symbols are current, the header
 # compiles as C and C++, tests and examples run with the shared and the static library, and valgrind, where
 # there is one, finds nothing. With --update, header and list are written anew.
-set -euo pipefail
+set -Eeuo pipefail
+trap 'echo "scripts/ffi.sh, line $LINENO: failed with $?: $BASH_COMMAND" >&2' ERR
 cd "$(dirname "$0")/.."
 update=${1:-}
 target=${CARGO_TARGET_DIR:-$PWD/target}

@@ -5,7 +5,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 skipped=target/skipped.txt
-mkdir -p target
+logs=target/test-logs
+mkdir -p "$logs"
 : > "$skipped"
 failed=()
 passed=0
@@ -15,7 +16,8 @@ step() {
     shift
     local start=$SECONDS
     printf '\n=== %s\n' "$name"
-    if "$@"; then
+    # Not by a pipe: what a step leaves running must not keep the next one waiting.
+    if "$@" > >(tee "$logs/${name//\//-}.log") 2>&1; then
         passed=$((passed + 1))
         printf -- '--- %s: ok, %d s\n' "$name" $((SECONDS - start))
     else
@@ -78,8 +80,10 @@ if [ -s "$skipped" ]; then
         failed+=("skipped tests, which are failures here")
     fi
 fi
-if [ ${#failed[@]} -gt 0 ]; then
-    printf 'Failed: %s\n' "${failed[@]}"
-fi
+# Whoever sees the end of a long log only should see why.
+for name in "${failed[@]}"; do
+    printf 'Failed: %s\n' "$name"
+    tail -n 40 "$logs/${name//\//-}.log" 2> /dev/null | cut -c -400 | sed 's/^/    /'
+done
 echo "$passed passed, ${#failed[@]} failed"
 [ ${#failed[@]} -eq 0 ]
