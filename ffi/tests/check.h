@@ -41,9 +41,11 @@
         ferromq_error_destroy(failure);                                                             \
     } while (0)
 
+/* With more patience than the default of three seconds: valgrind is slow, and so may the disk be. */
 static inline ferromq_config_t *settings(const ferromq_server_t *server, const char *group) {
     ferromq_config_t *config = ferromq_config_create();
     DO(ferromq_config_set(config, "namesrvAddr", ferromq_server_address(server)));
+    DO(ferromq_config_set(config, "sendMsgTimeout", "30000"));
     if (group != NULL) {
         DO(ferromq_config_set(config, "consumerGroup", group));
         DO(ferromq_config_set(config, "consumeFromWhere", "CONSUME_FROM_FIRST_OFFSET"));
