@@ -6,7 +6,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use ferromq_model::names;
 use ferromq_protocol::code::response;
-use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords};
+use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords, Queue};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
@@ -16,6 +16,8 @@ use tokio::runtime::Handle;
 pub(crate) struct Stored {
     pub(crate) appended: Appended,
     next_offset: i64,
+    /// How long it took, in ms.
+    pub(crate) took: i64,
 }
 
 /// Called when a message is on disk, or will not be.
@@ -28,19 +30,35 @@ pub(crate) fn append(
     queue_id: i32,
     mut records: NewRecords,
 ) -> Result<Stored, Failure> {
-    let Some(queue) = broker.store.queue(topic, queue_id) else {
-        return Err(Failure::system(format!("topic[{topic}] has no queue {queue_id}")));
-    };
+    let queue = broker.store.queue(topic, queue_id).ok_or_else(|| no_queue(topic, queue_id))?;
+    let stored = append_to(broker, &queue, &mut records)?;
+    let (messages, bytes) = (records.len() as i64, records.byte_length() as i64);
+    broker.stats.put(topic, messages, bytes, stored.appended.store_timestamp);
+    broker.stats.broker().put_took(stored.took, 1);
+    Ok(stored)
+}
+
+pub(crate) fn no_queue(topic: &str, queue_id: i32) -> Failure {
+    Failure::system(format!("topic[{topic}] has no queue {queue_id}"))
+}
+
+/// As [`append`], but the caller counts what was stored.
+pub(crate) fn append_to(
+    broker: &Inner,
+    queue: &Arc<Queue>,
+    records: &mut NewRecords,
+) -> Result<Stored, Failure> {
     let start = now_ms();
-    let appended = broker.store.append(&queue, &mut records).map_err(|error| {
+    let appended = broker.store.append(queue, records).map_err(|error| {
         broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
         failure(broker, error)
     })?;
-    // The time of storing, which was taken when the record had its place.
-    let now = appended.store_timestamp;
-    broker.stats.broker().put_took(now - start);
-    broker.stats.put(topic, records.len() as i64, records.byte_length() as i64, now);
-    Ok(Stored { appended, next_offset: appended.queue_offset + records.len() as i64 })
+    Ok(Stored {
+        appended,
+        next_offset: appended.queue_offset + records.len() as i64,
+        // The record has the time at which it had its place.
+        took: appended.store_timestamp - start,
+    })
 }
 
 /// Wakes whoever waits for the records: at once, or with synchronous flush when they are on disk.

@@ -28,7 +28,11 @@ impl Service for MainPort {
         }
     }
 
-    fn handled(&self, _: &Arc<Connection>, idle: bool) -> bool {
+    fn all_handled(&self) {
+        self.0.at_hand.settle(&self.0.stats);
+    }
+
+    fn answer_later(&self, idle: bool) -> bool {
         append::flush(&self.0, idle)
     }
 
@@ -48,7 +52,11 @@ impl Service for FastPort {
         handle(&self.0, connection, request, writer)
     }
 
-    fn handled(&self, _: &Arc<Connection>, idle: bool) -> bool {
+    fn all_handled(&self) {
+        self.0.at_hand.settle(&self.0.stats);
+    }
+
+    fn answer_later(&self, idle: bool) -> bool {
         append::flush(&self.0, idle)
     }
 

@@ -1,5 +1,6 @@
 //! What all parts of a broker share.
 
+use crate::at_hand;
 use crate::clients::Clients;
 use crate::clock::now_ms;
 use crate::cold_reads::ColdReads;
@@ -30,8 +31,8 @@ use tokio::sync::watch;
 pub(crate) struct Inner {
     /// The settings as of now.
     pub(crate) config: ArcSwap<BrokerConfig>,
-    /// What follows from the settings for every message.
-    pub(crate) marks: ArcSwap<Marks>,
+    /// The same, and what follows from it for every message.
+    pub(crate) marks: Arc<ArcSwap<Marks>>,
     /// Tells states of the settings apart; locked over a change of them and of their file.
     pub(crate) config_version: Mutex<DataVersion>,
     pub(crate) store: Arc<Store>,
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) clients: Clients,
     pub(crate) locks: QueueLocks,
     pub(crate) stats: Stats,
+    /// What the threads that handle sends have at hand.
+    pub(crate) at_hand: at_hand::Threads,
     pub(crate) long_polling: LongPolling,
     /// Pulls that wait for the disk.
     pub(crate) cold_reads: ColdReads,
@@ -78,6 +81,7 @@ impl Inner {
         Store::examine(&*disk, &store)?;
         check_tables(&tables, &config, levels)?;
         let store = Arc::new(Store::open_on(disk, store)?);
+        let config = Arc::new(config);
         let store_host = store_host(&config.broker_ip1, port);
         let seed = now_ms() as u32 ^ u32::from(port).rotate_left(16);
         Ok(Inner {
@@ -86,10 +90,11 @@ impl Inner {
             offsets: ConsumerOffsets::load(&tables, config.consumer_offset_update_version_step)?,
             delay: DelayProgress::load(&tables, &store, config.delay_offset_update_version_step)?,
             stats: Stats::new(&config.broker_cluster_name, now_ms()),
-            marks: ArcSwap::from_pointee(Marks::new(&config)),
-            config: ArcSwap::from_pointee(config),
+            marks: Arc::new(ArcSwap::from_pointee(Marks::new(config.clone()))),
+            config: ArcSwap::new(config),
             config_version: Mutex::default(),
             store,
+            at_hand: at_hand::Threads::default(),
             clients: Clients::new(),
             locks: QueueLocks::new(),
             long_polling: LongPolling::default(),

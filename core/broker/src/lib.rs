@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod append;
+mod at_hand;
 mod broker;
 pub mod clients;
 mod clock;

@@ -4,9 +4,12 @@
 use crate::config::BrokerConfig;
 use ferromq_protocol::fields::Fields;
 use ferromq_protocol::properties::{self, key};
+use std::sync::Arc;
 
 /// Both, ready to be copied.
 pub(crate) struct Marks {
+    /// The settings.
+    pub(crate) config: Arc<BrokerConfig>,
     /// Properties to follow those of a message that has a unique key.
     pub(crate) message: String,
     /// Fields of an answer.
@@ -14,11 +17,12 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    pub(crate) fn new(config: &BrokerConfig) -> Self {
+    pub(crate) fn new(config: Arc<BrokerConfig>) -> Self {
         let mut message = String::new();
-        Marks::push(config, None, &mut message);
-        let answer = [(key::MSG_REGION, &*config.region_id), (key::TRACE_ON, trace_on(config))];
-        Marks { message, answer: answer.into_iter().collect() }
+        Marks::push(&config, None, &mut message);
+        let answer = [(key::MSG_REGION, &*config.region_id), (key::TRACE_ON, trace_on(&config))];
+        let answer = answer.into_iter().collect();
+        Marks { config, message, answer }
     }
 
     /// Appends the broker's properties to those of a message, among them a key that it gave the message.

@@ -2,6 +2,7 @@
 
 use crate::answer::{Failure, respond};
 use crate::append::{announce, append, flush, too_large};
+use crate::at_hand::{AtHand, KnownTopic, KnownTopics};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -34,7 +35,17 @@ pub(crate) fn handle(
     request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Reply {
-    match send(broker, connection, request, writer) {
+    handle_with(&mut broker.at_hand.this(broker), broker, connection, request, writer)
+}
+
+fn handle_with(
+    at_hand: &mut AtHand,
+    broker: &Arc<Inner>,
+    connection: &Arc<Connection>,
+    request: &Command,
+    writer: &mut ResponseWriter<'_>,
+) -> Reply {
+    match send(at_hand, broker, connection, request, writer) {
         Ok(Sent::Stored(reply)) => reply,
         Ok(Sent::NeedsTopic) => {
             create_aside(broker, connection, request.clone());
@@ -58,7 +69,13 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
     let responder = Responder::new(&connection, &request);
     tokio::task::spawn_blocking(move || {
         let reply = responder.handle(|writer| match create(&broker, &request) {
-            Ok(()) => handle(&broker, &connection, &request, writer),
+            Ok(()) => {
+                // Threads that wait come and go, and need keep nothing.
+                let mut at_hand = AtHand::new(&broker);
+                let reply = handle_with(&mut at_hand, &broker, &connection, &request, writer);
+                at_hand.topics.settle(&broker.stats);
+                reply
+            }
             Err(failure) => writer.write(refused(&broker, &request, failure)),
         });
         if reply == Reply::Later {
@@ -75,22 +92,24 @@ enum Sent {
 }
 
 fn send(
+    at_hand: &mut AtHand,
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Result<Sent, Failure> {
     let header = header_of(request)?;
-    let (config, marks) = (broker.config.load(), broker.marks.load());
-    let Some(topic) = accept(broker, &config, &header, connection.peer())? else {
+    let marks = at_hand.marks.load();
+    let topics = &mut at_hand.topics;
+    let Some(topic) = accept(broker, &marks.config, topics, &header, connection.peer())? else {
         return Ok(Sent::NeedsTopic);
     };
     let dead_letters = match header.batch {
         Some(true) => None,
         _ => dead_letters(broker, &header)?,
     };
-    let message = Message::new(broker, &config, &marks, &header, &topic, dead_letters)?;
-    let sending = Sending { broker, connection, request, marks: &marks, message: &message, writer };
+    let message = Message::new(broker, marks, &header, &topic.config, dead_letters)?;
+    let sending = Sending { broker, connection, request, marks, topic, message: &message, writer };
     if header.batch == Some(true) {
         return store_batch(sending, &header);
     }
@@ -114,19 +133,21 @@ fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
 }
 
 /// Checks a send and finds its topic; `None` when that has to be created, or to be saved, first.
-fn accept(
+fn accept<'a>(
     broker: &Inner,
     config: &BrokerConfig,
+    topics: &'a mut KnownTopics,
     header: &SendMessageRequest<'_>,
     peer: SocketAddr,
-) -> Result<Option<Arc<TopicConfig>>, Failure> {
+) -> Result<Option<&'a mut KnownTopic>, Failure> {
     let start = config.start_accept_send_request_time_stamp;
     if start > 0 && now_ms() < start {
         return Err(Failure::system(format!("broker unable to service, until {start}")));
     }
     let name = header.topic;
-    let known = broker.topics.get(name);
-    if !perm::writable(config.broker_permission) && known.as_ref().is_some_and(|topic| topic.order)
+    let known = topics.find(broker, name);
+    if !perm::writable(config.broker_permission)
+        && known.as_ref().is_some_and(|topic| topic.config.order)
     {
         let remark = format!("the broker[{}] sending message is forbidden", config.broker_ip1);
         return Err(Failure::new(response::NO_PERMISSION, remark));
@@ -135,16 +156,17 @@ fn accept(
         let remark = format!("Sending message to topic[{name}] is forbidden.");
         return Err(Failure::new(response::NO_PERMISSION, remark));
     }
-    let Some(topic) = known.filter(|_| !broker.topics.is_unsaved(name)) else {
-        return Ok(None);
-    };
-    if header.queue_id >= topic.queue_count() {
+    if let Some(TopicConfig { read_queue_nums, write_queue_nums, .. }) = known
+        .as_ref()
+        .map(|topic| &*topic.config)
+        .filter(|topic| header.queue_id >= topic.queue_count())
+    {
         return Err(Failure::parameter(format!(
-            "request queueId[{}] is illegal, topic[{name}] readQueueNums={} writeQueueNums={} Producer: {peer}",
-            header.queue_id, topic.read_queue_nums, topic.write_queue_nums
+            "request queueId[{}] is illegal, topic[{name}] readQueueNums={read_queue_nums} writeQueueNums={write_queue_nums} Producer: {peer}",
+            header.queue_id
         )));
     }
-    Ok(Some(topic))
+    Ok(known)
 }
 
 /// Creates the topic that a message names, and saves it. Blocks on the disk.
@@ -194,6 +216,8 @@ fn random_queue(topic: &TopicConfig) -> i32 {
 /// Where a message goes and with which properties.
 struct Message<'a> {
     topic: Cow<'a, str>,
+    /// Whether that is not the topic that it was sent to.
+    elsewhere: bool,
     queue_id: i32,
     properties: Cow<'a, str>,
     /// What the broker adds to the properties.
@@ -206,12 +230,12 @@ struct Message<'a> {
 impl<'a> Message<'a> {
     fn new(
         broker: &Inner,
-        config: &BrokerConfig,
         marks: &'a Marks,
         header: &SendMessageRequest<'a>,
-        topic: &'a TopicConfig,
+        topic: &TopicConfig,
         dead_letters: Option<String>,
     ) -> Result<Self, Failure> {
+        let config = &*marks.config;
         let given = header.properties.unwrap_or_default();
         let mut found = Found::in_text(given);
         let retried = header.reconsume_times.unwrap_or(0) > 0 && found.delay > 0;
@@ -230,6 +254,7 @@ impl<'a> Message<'a> {
         if header.sys_flag & flags::message::INNER_BATCH != 0 {
             return Err(too_large(broker));
         }
+        let elsewhere = dead_letters.is_some();
         let (topic, queue_id) = match (dead_letters, header.queue_id) {
             (Some(dead_letters), _) => {
                 // A message that is given up is not delayed any more.
@@ -237,13 +262,14 @@ impl<'a> Message<'a> {
                 found.delay = 0;
                 (Cow::Owned(dead_letters), 0)
             }
-            (None, 0..) => (Cow::Borrowed(topic.topic_name.as_str()), header.queue_id),
-            (None, _) => (Cow::Borrowed(topic.topic_name.as_str()), random_queue(topic)),
+            (None, 0..) => (Cow::Borrowed(header.topic), header.queue_id),
+            (None, _) => (Cow::Borrowed(header.topic), random_queue(topic)),
         };
         let unique_key =
             found.unique_key.map_or_else(|| Cow::Owned(broker.ids.next()), Cow::Borrowed);
         let mut message = Message {
             topic,
+            elsewhere,
             queue_id,
             tags: TagsCode::Hash(tags::tags_code(found.tags)),
             wait: found.wait,
@@ -293,6 +319,7 @@ impl<'a> Message<'a> {
         properties::append(properties, key::REAL_TOPIC, &self.topic);
         properties::append(properties, key::REAL_QUEUE_ID, &self.queue_id.to_string());
         self.topic = Cow::Borrowed(names::SCHEDULE_TOPIC);
+        self.elsewhere = true;
         self.queue_id = level - 1;
         self.tags = TagsCode::DeliverAfter(broker.store.delay_ms(level));
     }
@@ -399,7 +426,7 @@ fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Res
     if topic.starts_with(names::RETRY_PREFIX) {
         return Err(batch_to_retry_topic(topic));
     }
-    if message.topic != topic {
+    if message.elsewhere {
         return Err(illegal("a batch cannot be delayed".to_string()));
     }
     if request.body.len() > broker.store.config().max_message_size as usize {
@@ -437,6 +464,7 @@ struct Sending<'a, 'w> {
     connection: &'a Arc<Connection>,
     request: &'a Command,
     marks: &'a Marks,
+    topic: &'a mut KnownTopic,
     message: &'a Message<'a>,
     writer: &'a mut ResponseWriter<'w>,
 }
@@ -456,7 +484,10 @@ impl Sending<'_, '_> {
             let remark = "[OVERLOAD]system busy, start flow control for a while";
             return Err(Failure::new(response::SYSTEM_BUSY, remark));
         }
-        let stored = append(broker, topic, queue_id, records)?;
+        let stored = match message.elsewhere {
+            true => append(broker, topic, queue_id, records)?,
+            false => self.topic.append(broker, queue_id, records)?,
+        };
         let offset = stored.appended.physical_offset;
         let first = OffsetId::new(broker.store_host, offset);
         let header = SendMessageResponse {
@@ -473,6 +504,8 @@ impl Sending<'_, '_> {
             return Ok(Sent::Stored(self.writer.write(response)));
         }
         let mut response = response.laid_out();
+        // Whoever syncs may answer before others that came together are handled.
+        self.topic.settle(&broker.stats);
         broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
         let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
         let flushed = move |outcome| {

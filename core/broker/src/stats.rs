@@ -88,12 +88,12 @@ const PUT_TIMES: [(i64, &str); 13] = [
 ];
 
 impl BrokerStats {
-    /// Counts how long it took to store a message.
-    pub fn put_took(&self, ms: i64) {
+    /// Counts how long it took to store a message, or each of several.
+    pub fn put_took(&self, ms: i64, times: i64) {
         self.put_time_max.fetch_max(ms, Ordering::Relaxed);
         let range = PUT_TIMES.iter().position(|(end, _)| ms <= *end);
         if let Some(counter) = range.and_then(|range| self.put_times.get(range)) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(times, Ordering::Relaxed);
         }
     }
 
@@ -120,6 +120,21 @@ impl BrokerStats {
         };
         names.map(counted).collect()
     }
+}
+
+/// What several requests stored in a topic.
+#[derive(Debug, Default)]
+pub struct Puts {
+    /// How many requests.
+    pub requests: i64,
+    /// How many of them took less than a millisecond.
+    pub at_once: i64,
+    /// Messages stored.
+    pub messages: i64,
+    /// Bytes stored.
+    pub bytes: i64,
+    /// When the last was stored, in ms.
+    pub last: i64,
 }
 
 /// Totals at the last two midnights.
@@ -199,27 +214,29 @@ impl Stats {
         self.groups.read().get(topic)?.get(group).cloned()
     }
 
-    fn count_for(&self, topic: &str, count: impl FnOnce(&TopicStats)) {
-        let topics = self.topics.read();
-        if let Some(stats) = topics.get(topic) {
-            return count(stats);
-        }
-        drop(topics);
-        count(&self.topic(topic));
+    /// Counts messages that one request stored in a topic, but not how long that took.
+    pub fn put(&self, topic: &str, messages: i64, bytes: i64, now: i64) {
+        let puts = Puts { requests: 1, messages, bytes, last: now, ..Puts::default() };
+        self.put_all(&self.topic(topic), names::is_system_topic(topic), &puts);
     }
 
-    /// Counts messages stored in a topic.
-    pub fn put(&self, topic: &str, messages: i64, bytes: i64, now: i64) {
-        self.roll_mornings(now);
-        self.count_for(topic, |stats| {
-            stats.put_nums.add(messages, now);
-            stats.put_size.add(bytes, now);
-        });
-        self.broker.put.add(messages, now);
-        self.broker.put_rate.add(messages, now);
+    /// Counts messages that several requests stored in a topic.
+    pub fn put_all(&self, topic: &TopicStats, is_system: bool, puts: &Puts) {
+        let Puts { requests, at_once, messages, bytes, last } = *puts;
+        if requests == 0 {
+            return;
+        }
+        self.roll_mornings(last);
+        topic.put_nums.add_all(messages, requests, last);
+        topic.put_size.add_all(bytes, requests, last);
+        self.broker.put.add_all(messages, requests, last);
+        self.broker.put_rate.add(messages, last);
         self.broker.put_size.fetch_add(bytes, Ordering::Relaxed);
-        if !names::is_system_topic(topic) {
-            self.broker.put_of_users.add(messages, now);
+        if !is_system {
+            self.broker.put_of_users.add_all(messages, requests, last);
+        }
+        if at_once > 0 {
+            self.broker.put_took(0, at_once);
         }
     }
 
@@ -424,7 +441,7 @@ mod tests {
     fn times_of_storing_fall_into_ranges() {
         let stats = stats();
         for ms in [0, 0, 3, 10, 11, 60_000] {
-            stats.broker().put_took(ms);
+            stats.broker().put_took(ms, 1);
         }
         let times = stats.broker().put_times();
         assert!(times.starts_with("[<=0ms]:2 [0~10ms]:2 [10~50ms]:1 [50~100ms]:0 "));

@@ -20,7 +20,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -80,6 +80,11 @@ struct Topics {
     unwritten: Vec<Versioned>,
 }
 
+/// How often something has changed. It lies apart from what changes oftener.
+#[derive(Default)]
+#[repr(align(128))]
+struct Changes(AtomicU64);
+
 /// The topics. Readers take a short shared lock and no memory; nothing here waits for the disk
 /// except [`save`](TopicTable::save).
 pub struct TopicTable {
@@ -90,6 +95,7 @@ pub struct TopicTable {
     pending: Mutex<Pending>,
     announce: Notify,
     told: Condvar,
+    changes: Changes,
     /// Topics that messages created and the file does not have yet, and how many.
     unsaved: Mutex<HashSet<String>>,
     unsaved_count: AtomicUsize,
@@ -122,6 +128,7 @@ impl TopicTable {
             pending: Mutex::default(),
             announce: Notify::new(),
             told: Condvar::new(),
+            changes: Changes::default(),
             unsaved: Mutex::default(),
             unsaved_count: AtomicUsize::new(0),
         };
@@ -145,6 +152,21 @@ impl TopicTable {
     /// The topic's settings.
     pub fn get(&self, topic: &str) -> Option<Arc<TopicConfig>> {
         self.topics.read().by_name.get(topic).cloned()
+    }
+
+    /// A number that is another one after a topic was created, changed or deleted: until then, what was found
+    /// out about topics remains so.
+    pub fn changes(&self) -> u64 {
+        self.changes.0.load(Ordering::Acquire)
+    }
+
+    fn count_change(&self) {
+        self.changes.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Queues of deleted topics were removed: a topic of the same name has others.
+    pub(crate) fn queues_removed(&self) {
+        self.count_change();
     }
 
     /// Whether the topic exists.
@@ -319,6 +341,7 @@ impl TopicTable {
         }
         drop(topics);
         if existed {
+            self.count_change();
             self.file.changed();
             self.announce_everything();
         }
@@ -339,6 +362,7 @@ impl TopicTable {
     }
 
     fn note_changed(&self, topic: &str) {
+        self.count_change();
         self.file.changed();
         let mut pending = self.pending.lock();
         pending.topics.insert(topic.to_string());

@@ -105,7 +105,11 @@ async fn serve(broker: Arc<Inner>) {
                 let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
                 writer.write(refuse(&broker, &request, remark))
             }
-            false => handler(&broker, &connection, &request, writer),
+            false => {
+                let reply = handler(&broker, &connection, &request, writer);
+                broker.at_hand.settle(&broker.stats);
+                reply
+            }
         });
         if reply == Reply::Later {
             append::flush(&broker, false);

@@ -18,11 +18,14 @@ pub trait Service: Send + Sync + 'static {
         writer: &mut ResponseWriter<'_>,
     ) -> Reply;
 
-    /// All requests that arrived together are handled, and some of them answered
-    /// [later](Reply::Later): for what is better done once for all of them. Called on the
-    /// connection's task; `idle` says that no answer waits to be written, so that this may wait, below a
-    /// millisecond. Returns whether it has.
-    fn handled(&self, _connection: &Arc<Connection>, _idle: bool) -> bool {
+    /// All requests that arrived together are handled, and none of their answers is written: for what is
+    /// better done once for all of them. Called on the thread that handled them.
+    fn all_handled(&self) {}
+
+    /// Some of those requests are answered [later](Reply::Later). Called after
+    /// [`all_handled`](Self::all_handled); `idle` says that no answer waits to be written, so that this may
+    /// wait, below a millisecond. Returns whether it has.
+    fn answer_later(&self, _idle: bool) -> bool {
         false
     }
 

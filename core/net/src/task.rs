@@ -172,7 +172,7 @@ impl Task {
                     match moved.map_err(End::Io)? {
                         Moved::In(length) => {
                             let more = self.take_all(wire.stream(), length, room).await;
-                            self.handled();
+                            self.all_handled();
                             if !more? {
                                 return Ok(());
                             }
@@ -271,11 +271,10 @@ impl Task {
         }
     }
 
-    /// Tells the service that there are no more requests for now, if it is to answer any later.
-    fn handled(&mut self) {
-        if std::mem::take(&mut self.later)
-            && self.service.handled(&self.connection, self.outgoing.is_empty())
-        {
+    /// Tells the service that there are no more requests for now.
+    fn all_handled(&mut self) {
+        self.service.all_handled();
+        if std::mem::take(&mut self.later) && self.service.answer_later(self.outgoing.is_empty()) {
             // Whatever was answered meanwhile is taken now, so nobody need be woken for it.
             tokio::pin!(let notified = self.connection.wake.notified(););
             notified.as_mut().enable();

@@ -52,8 +52,9 @@ pub(super) fn update(broker: &Arc<Inner>, request: &Command) -> Answer {
     }
     tracing::info!(changes = ?known, "settings changed by an administrator");
     let permission_changed = after.broker_permission != before.broker_permission;
-    broker.marks.store(Arc::new(Marks::new(&after)));
-    broker.config.store(Arc::new(after));
+    let after = Arc::new(after);
+    broker.marks.store(Arc::new(Marks::new(after.clone())));
+    broker.config.store(after);
     version.advance(now_ms());
     if permission_changed {
         broker.topics.announce_everything();

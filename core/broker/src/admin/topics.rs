@@ -128,7 +128,9 @@ pub(super) fn delete(broker: &Arc<Inner>, request: &Command) -> Answer {
         if config.auto_delete_unused_stats {
             broker.stats.remove_topic(topic);
         }
-        broker.store.remove_topic(topic)?;
+        let removed = broker.store.remove_topic(topic);
+        broker.topics.queues_removed();
+        removed?;
         broker.long_polling.topic_deleted(broker, topic);
     }
     broker.topics.save()?;
@@ -180,6 +182,8 @@ pub(super) fn system(broker: &Arc<Inner>, request: &Command) -> Answer {
 /// CLEAN_UNUSED_TOPIC: deletes the queues of topics that the broker does not have.
 pub(super) fn clean_unused(broker: &Arc<Inner>, request: &Command) -> Answer {
     let known = |topic: &str| broker.topics.contains(topic);
-    broker.log().remove_unknown_topics(known)?;
+    let removed = broker.log().remove_unknown_topics(known);
+    broker.topics.queues_removed();
+    removed?;
     Ok(request.response(response::SUCCESS))
 }

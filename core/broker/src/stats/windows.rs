@@ -46,11 +46,16 @@ pub struct Counter {
 impl Counter {
     /// Counts `value`.
     pub fn add(&self, value: i64, now: i64) {
+        self.add_all(value, 1, now);
+    }
+
+    /// Counts the sum of what several calls would have counted.
+    pub fn add_all(&self, sum: i64, calls: i64, now: i64) {
         if now >= self.next_mark.load(Ordering::Relaxed) {
             self.mark(now);
         }
-        self.sum.fetch_add(value, Ordering::Relaxed);
-        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(sum, Ordering::Relaxed);
+        self.calls.fetch_add(calls, Ordering::Relaxed);
     }
 
     fn mark(&self, now: i64) {

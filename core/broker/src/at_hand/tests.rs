@@ -1,0 +1,128 @@
+use super::*;
+use crate::broker::Broker;
+use crate::clock::now_ms;
+use crate::testing::{Client, broker, config, send_request, store_config};
+use bytes::BytesMut;
+use ferromq_protocol::Command;
+use ferromq_protocol::body::BrokerStatsData;
+use ferromq_protocol::code::{request as code, response};
+use ferromq_protocol::fastjson;
+use ferromq_protocol::headers::{BrokerStatsRequest, SendMessageResponse, TopicRequest};
+use ferromq_protocol::properties::key;
+use ferromq_protocol::record::NewRecord;
+use ferromq_store::{OsDisk, TagsCode};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+async fn open(flush: &str) -> (Broker, Arc<Client>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store_config(folder.path());
+    store.flush_disk_type = flush.to_string();
+    let broker = Broker::start_on(Arc::new(OsDisk), config(), store).await.unwrap();
+    let client = Client::new(&broker);
+    // The first message makes the topic.
+    assert_eq!(client.send(1).await.code, response::SUCCESS);
+    (broker, client, folder)
+}
+
+async fn counted(client: &Client, name: &str, key: &str) -> i64 {
+    let header = BrokerStatsRequest { stats_name: name, stats_key: key };
+    let answer = client.ask(Command::request_with(code::VIEW_BROKER_STATS_DATA, &header)).await;
+    fastjson::from_slice::<BrokerStatsData>(&answer.body).unwrap().stats_minute.sum
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_is_counted() {
+    for flush in ["ASYNC_FLUSH", "SYNC_FLUSH"] {
+        let (broker, client, _folder) = open(flush).await;
+        let (mut near, far) = tokio::io::duplex(1 << 20);
+        let serving = tokio::spawn(broker.serve(far, ([127, 0, 0, 1], 1).into()));
+        let mut sent = 1;
+        for count in [1, 60, 7] {
+            let requests: Vec<u8> = (0..count).flat_map(|_| send_request(9).encode()).collect();
+            near.write_all(&requests).await.unwrap();
+            let (mut input, mut answers) = (BytesMut::new(), 0);
+            while answers < count {
+                assert!(near.read_buf(&mut input).await.unwrap() > 0, "{answers} answers");
+                while let Some(answer) = Command::decode(&mut input).unwrap() {
+                    assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
+                    answers += 1;
+                }
+            }
+            sent += i64::from(count);
+            assert_eq!(counted(&client, "TOPIC_PUT_NUMS", "T").await, sent, "{flush}");
+            assert_eq!(counted(&client, "BROKER_PUT_NUMS", "DefaultCluster").await, sent);
+        }
+        drop(near);
+        serving.await.unwrap();
+        broker.close().await;
+    }
+}
+
+/// One thread, so that it has the topic at hand.
+#[tokio::test]
+async fn a_topic_of_the_same_name_is_another_one() {
+    let (broker, client, _folder) = open("ASYNC_FLUSH").await;
+    let offset = async || {
+        let answer = client.send(1).await;
+        assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
+        answer.header::<SendMessageResponse<'_>>().unwrap().queue_offset
+    };
+    for _ in 0..2 {
+        assert_eq!(offset().await, 1);
+        assert_eq!(offset().await, 2);
+        let request = TopicRequest { topic: "T", lo: None };
+        let request = Command::request_with(code::DELETE_TOPIC_IN_BROKER, &request);
+        assert_eq!(client.ask(request).await.code, response::SUCCESS);
+        assert_eq!(offset().await, 0);
+    }
+    broker.close().await;
+}
+
+#[tokio::test]
+async fn the_next_send_goes_by_new_settings() {
+    let (broker, client, _folder) = open("ASYNC_FLUSH").await;
+    for region in ["one", "two"] {
+        let change = Command::request(code::UPDATE_BROKER_CONFIG);
+        let change = change.with_body(format!("regionId={region}\n"));
+        assert_eq!(client.ask(change).await.code, response::SUCCESS);
+        assert_eq!(client.send(1).await.fields.get(key::MSG_REGION), Some(region));
+    }
+    broker.close().await;
+}
+
+#[test]
+fn topics_take_turns_when_they_are_many() {
+    let broker = broker();
+    let names: Vec<String> = (0..MOST + 9).map(|number| format!("T{number}")).collect();
+    names.iter().for_each(|name| broker.topic(name, 1));
+    let mut known = KnownTopics::default();
+    for _ in 0..2 {
+        for name in &names {
+            let record = NewRecord {
+                topic: name,
+                queue_id: 0,
+                flag: 0,
+                sys_flag: 0,
+                born_timestamp: 1,
+                born_host: broker.store_host,
+                store_host: broker.store_host,
+                reconsume_times: 0,
+                prepared_transaction_offset: 0,
+                body: b"x",
+                properties: "",
+            };
+            let topic = known.find(&broker, name).unwrap();
+            let stored = topic.append(&broker, 0, NewRecords::one(&record, TagsCode::Hash(0)));
+            assert!(stored.is_ok());
+            assert!(known.topics.len() <= MOST);
+        }
+    }
+    known.settle(&broker.stats);
+    for name in &names {
+        let data = broker.stats.view("TOPIC_PUT_NUMS", name, now_ms()).expect("counted");
+        assert_eq!(data.stats_minute.sum, 2, "{name}");
+        assert_eq!(broker.log().max_offset(name, 0).unwrap(), 2);
+    }
+    assert!(known.find(&broker, "unknown").is_none());
+}
