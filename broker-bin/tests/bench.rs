@@ -22,9 +22,15 @@ struct Server {
 
 impl Server {
     fn start() -> Server {
+        Server::with("")
+    }
+
+    fn with(setting: &str) -> Server {
         let folder = tempdir().unwrap();
-        let small = "mapedFileSizeCommitLog=4194304\nmapedFileSizeConsumeQueue=30000\n\
-            maxHashSlotNum=1000\nmaxIndexNum=1000\n";
+        let small = format!(
+            "mapedFileSizeCommitLog=4194304\nmapedFileSizeConsumeQueue=30000\n\
+             maxHashSlotNum=1000\nmaxIndexNum=1000\n{setting}\n"
+        );
         std::fs::write(folder.path().join("small.conf"), small).unwrap();
         let arguments =
             ["standalone", "--namesrv-port", "0", "--broker-port", "0", "-c", "small.conf"];
@@ -218,7 +224,7 @@ fn every_message_is_received_once_after_it_was_sent() {
 
 #[test]
 fn syncs_are_measured_beside_the_disk() {
-    let server = Server::start();
+    let server = Server::with("flushDiskType=SYNC_FLUSH");
     let data = server.folder.path().to_str().unwrap();
     let arguments = format!("--topic G --count 100 --warm-up 0 --window 8 --data-dir {data}");
     let report = success(&server.bench("fsync", &arguments));
@@ -234,6 +240,11 @@ fn syncs_are_measured_beside_the_disk() {
     let shared =
         report["messages_per_second"].as_f64().unwrap() / disk["per_second"].as_f64().unwrap();
     assert!((report["messages_per_sync"].as_f64().unwrap() / shared - 1.0).abs() < 1e-6);
+    let syncs = &report["syncs"];
+    let figure = |name: &str| syncs[name].as_f64().unwrap();
+    assert!((1.0..=100.0).contains(&figure("messages_per_sync")), "{syncs}");
+    let product = figure("per_second") * figure("messages_per_sync");
+    assert!((product / report["messages_per_second"].as_f64().unwrap() - 1.0).abs() < 1e-6);
     // Nothing of the measurement stays.
     let left = std::fs::read_dir(data).unwrap().filter_map(Result::ok);
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".tmp")));

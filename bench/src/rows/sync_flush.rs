@@ -38,6 +38,13 @@ pub const ROW: Row = Row {
             targets: &[at_least(3.0, Subject::Apache), at_least(0.85, Subject::Machine)],
             headline: true,
         },
+        Counted {
+            id: "groups-64",
+            what: "syncs, of what a program makes that syncs as many messages at once as share a sync here, 64 on their way",
+            unit: Unit::PercentKept,
+            targets: &[],
+            headline: false,
+        },
     ],
     measure: flushed,
     lasts: |scale, subject| match subject {
@@ -45,7 +52,7 @@ pub const ROW: Row = Row {
         Subject::Apache => {
             run_of(scale.load, scale) * 2 + scale.jvm_warm_up + Duration::from_secs(12)
         }
-        _ => run_of(scale.load, scale) * 2,
+        _ => run_of(scale.load, scale) * 2 + scale.load,
     },
 };
 
@@ -64,8 +71,18 @@ fn flushed(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
         .warm_up(rig.scale.warm_up)
         .duration(rig.scale.load);
     let report = load::run(rig, &running, &load)?;
-    Ok(vec![
+    let mut figures = vec![
         ("rate-1", report.number("/one_in_flight/messages_per_second")?),
         ("rate-64", report.rate()?),
-    ])
+    ];
+    // Apache's broker does not tell how often it syncs.
+    if subject == Subject::Ferromq {
+        drop(running);
+        rig.written_back()?;
+        let shared = report.number("/syncs/messages_per_sync")?;
+        let group = (RECORD as f64 * shared) as usize;
+        let disk = fdatasync::per_second(&rig.scratch, group, rig.scale.load)?;
+        figures.push(("groups-64", 100.0 * report.number("/syncs/per_second")? / disk));
+    }
+    Ok(figures)
 }

@@ -4,8 +4,8 @@ use super::histogram::{Latencies, Summary};
 use super::options::{Common, Load, LoadArgs};
 use super::produce;
 use super::report::Report;
-use super::target::prepare;
-use crate::exit::Outcome;
+use super::target::{Broker, prepare, with_admin};
+use crate::exit::{Failure, Outcome};
 use clap::Args;
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::Serialize;
@@ -45,15 +45,64 @@ pub async fn fsync(args: FsyncArgs) -> Outcome {
     let disk = data_dir.map(|path| measure_disk(path, load.size)).transpose()?;
     let one = Load { connections: 1, window: 1, ..load.clone() };
     let one_in_flight = produce::send(common, &one, &brokers, &topics)?;
+    let before = counted(common, &brokers).await?;
     let mut run = produce::send(common, &load, &brokers, &topics)?;
+    let after = counted(common, &brokers).await?;
     let many = run.messages_per_second;
     run.also_failed(&one_in_flight);
     let mut report = Report::new("fsync", common, &Options { data_dir, load: &load }, run)
         .with("one_in_flight", one_in_flight);
+    if let Some(shared) = Shared::between(before, after, many) {
+        report = report.with("syncs", shared);
+    }
     if let Some(disk) = disk {
         report = report.with("messages_per_sync", many / disk.per_second).with("fdatasync", disk);
     }
     report.finish(common)
+}
+
+/// What brokers have counted since their start.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    messages: u64,
+    syncs: u64,
+}
+
+/// What the brokers have counted. Those that do not tell their syncs count none.
+async fn counted(common: &Common, brokers: &[Broker]) -> Result<Counted, Failure> {
+    if common.broker.is_some() {
+        // Whoever names a broker has no name server to ask it through.
+        return Ok(Counted::default());
+    }
+    with_admin(common, async |admin| {
+        let mut all = Counted::default();
+        for broker in brokers {
+            let info = admin.runtime_info(&broker.address.to_string()).await?;
+            let figure =
+                |key: &str| info.get(key).and_then(|value| value.parse().ok()).unwrap_or(0);
+            all.messages += figure("putMessageTimesTotal");
+            all.syncs += figure("commitLogSyncTimesTotal");
+        }
+        Ok(all)
+    })
+    .await
+}
+
+/// How messages shared syncs, warm-up included.
+#[derive(Serialize)]
+struct Shared {
+    /// Of the measured interval, by how many messages shared one.
+    per_second: f64,
+    messages_per_sync: f64,
+}
+
+impl Shared {
+    fn between(before: Counted, after: Counted, rate: f64) -> Option<Shared> {
+        let syncs = after.syncs.checked_sub(before.syncs).filter(|syncs| *syncs > 0)?;
+        let messages = after.messages.saturating_sub(before.messages).max(1);
+        let messages_per_sync = messages as f64 / syncs as f64;
+        Some(Shared { per_second: rate / messages_per_sync, messages_per_sync })
+    }
 }
 
 /// What the disk does.

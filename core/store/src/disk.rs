@@ -130,9 +130,9 @@ pub trait Segment: Send + Sync {
     /// When the place is published already, or goes beyond `end`, or that is outside the file.
     fn append(&self, at: usize, bytes: &[u8], end: usize);
 
-    /// Makes ready the pages of a range that will be written soon, so that a write there does not wait for
-    /// the system to find them. Changes nothing in the file; where the system cannot, it does nothing.
-    /// `often_synced` says that few pages are written between two syncs.
+    /// Makes ready a range that will be written soon, so that a write there does not wait for the system to
+    /// find pages. What is not published of it is zero before and after; where the system cannot, nothing
+    /// is done. `often_synced` says that little is written between two syncs: then those are to be quick.
     fn make_ready(&self, _range: Range<usize>, _often_synced: bool) {}
 
     /// A published range.

@@ -49,6 +49,8 @@ struct Shared {
     leading: Mutex<()>,
     /// How long the last sync took, in µs.
     last_took: AtomicU64,
+    /// How many syncs there were.
+    syncs: AtomicU64,
     state: Mutex<State>,
     changed: Condvar,
     /// Whether anything was appended since the thread last looked.
@@ -76,6 +78,7 @@ impl Flusher {
             health,
             leading: Mutex::default(),
             last_took: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
             dirty: AtomicBool::new(false),
@@ -143,6 +146,11 @@ impl Flusher {
             return None;
         }
         if self.shared.want() { self.shared.try_lead() } else { None }
+    }
+
+    /// How many times the log was synced.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.shared.syncs.load(Ordering::Relaxed)
     }
 
     /// Syncs what is left and ends the thread.
@@ -252,6 +260,7 @@ impl Shared {
         if let Err(error) = self.log.sync() {
             self.health.fail(format!("the commit log cannot be synced: {error}"));
         }
+        self.syncs.fetch_add(1, Ordering::Relaxed);
         self.last_took.store(start.elapsed().as_micros() as u64, Ordering::Relaxed);
     }
 

@@ -8,10 +8,15 @@ use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
+
+/// Zeros are written in pieces of this size, so that an append never waits long for one.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// A mapped log segment.
 ///
@@ -24,8 +29,9 @@ pub(crate) struct MappedSegment {
     published: AtomicUsize,
     /// Held while unpublished bytes are written, so that no two writes overlap.
     writing: Mutex<()>,
-    /// Whether the system was asked for single pages; see `make_ready`.
-    single_pages: AtomicBool,
+    /// Whether appends are written to the file, not through the map. Both change the same memory, but a
+    /// page of the map is made read-only by every sync, and then a write to it is a fault.
+    often_synced: AtomicBool,
 }
 
 impl MappedSegment {
@@ -39,15 +45,31 @@ impl MappedSegment {
             file: Arc::new(file),
             published: AtomicUsize::new(published),
             writing: Mutex::new(()),
-            single_pages: AtomicBool::new(false),
+            often_synced: AtomicBool::new(false),
         })
     }
 
-    /// Has the system bring single pages into memory, or pieces as large as it likes. Advice, so it may
-    /// fail.
-    fn want_single_pages(&self, single: bool) {
-        if self.single_pages.swap(single, Ordering::Relaxed) != single {
-            let _ = self.map.advise(if single { Advice::Random } else { Advice::Normal });
+    /// Writes zeros where nothing is published, and has the system begin to bring them to the disk.
+    fn write_zeros(&self, range: Range<usize>) {
+        for start in range.clone().step_by(ZEROS.len()) {
+            let _writing = self.writing.lock();
+            // The writer may have been here meanwhile.
+            let part = start.max(self.published())..(start + ZEROS.len()).min(range.end);
+            if !part.is_empty()
+                && self.file.write_all_at(&ZEROS[..part.len()], part.start as u64).is_err()
+            {
+                return;
+            }
+        }
+        // Without waiting: who waits here is told of failures that the log's next sync is to find.
+        // SAFETY: no memory is involved; the descriptor is open as long as `self`.
+        unsafe {
+            libc::sync_file_range(
+                self.file.as_raw_fd(),
+                range.start as i64,
+                range.len() as i64,
+                libc::SYNC_FILE_RANGE_WRITE,
+            );
         }
     }
 }
@@ -68,28 +90,31 @@ impl Segment for MappedSegment {
             at >= self.published() && written && end <= self.length(),
             "write outside the free part"
         );
-        // SAFETY: the range is inside the map (just checked) and above `published`, where nobody
-        // reads; the lock keeps other writers away. `bytes` is a live slice that cannot overlap it,
-        // since slices of the map end at `published`.
-        unsafe {
-            std::ptr::copy_nonoverlapping(
-                bytes.as_ptr(),
-                self.map.as_mut_ptr().add(at),
-                bytes.len(),
-            );
+        let by_call = self.often_synced.load(Ordering::Relaxed)
+            && self.file.write_all_at(bytes, at as u64).is_ok();
+        if !by_call {
+            // SAFETY: the range is inside the map (just checked) and above `published`, where nobody
+            // reads; the lock keeps other writers away. `bytes` is a live slice that cannot overlap it,
+            // since slices of the map end at `published`.
+            unsafe {
+                std::ptr::copy_nonoverlapping(
+                    bytes.as_ptr(),
+                    self.map.as_mut_ptr().add(at),
+                    bytes.len(),
+                );
+            }
         }
         self.published.store(end, Ordering::Release);
-        if end == self.length() {
-            // From now on it is only read.
-            self.want_single_pages(false);
-        }
     }
 
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {
         assert!(range.start <= range.end && range.end <= self.length(), "a range outside the file");
-        // What is in memory in one piece is written to disk in one piece, even when only a page of it
-        // has changed: a megabyte for each sync. In large pieces, on the other hand, memory costs less.
-        self.want_single_pages(often_synced);
+        self.often_synced.store(often_synced, Ordering::Relaxed);
+        if often_synced {
+            // The first write to a block is one to the file system's journal too, which the sync then
+            // waits for. So the first write is this one, and the journal's part serves all of the range.
+            return self.write_zeros(range);
+        }
         // Not before Linux 5.14; then writes find the pages themselves.
         let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.end - range.start);
     }

@@ -70,6 +70,7 @@ pub(crate) struct Preparer {
     disk: Arc<dyn Disk>,
     paths: Arc<LogPaths>,
     size: u64,
+    often_synced: bool,
     work: Work,
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -90,7 +91,8 @@ impl Preparer {
             move || prepare(&*disk, &paths, size, often_synced, &shared)
         };
         let thread = work.start("ferromq-segments", run)?;
-        Ok(Preparer { disk, paths, size, work, shared, thread: Mutex::new(thread) })
+        let thread = Mutex::new(thread);
+        Ok(Preparer { disk, paths, size, often_synced, work, shared, thread })
     }
 
     /// Asks for the segment at `base`, without waiting.
@@ -106,10 +108,11 @@ impl Preparer {
     /// Asks for pages to be made ready, without waiting. Those asked for before and not begun with are
     /// forgotten: by now they are written.
     pub(crate) fn make_ready(&self, file: Arc<dyn Segment>, range: Range<usize>) {
-        if self.work == Work::OnThreads {
-            self.shared.state.lock().pages = Some(Pages { file, range });
-            self.shared.changed.notify_all();
+        if self.work == Work::ByHand {
+            return file.make_ready(range, self.often_synced);
         }
+        self.shared.state.lock().pages = Some(Pages { file, range });
+        self.shared.changed.notify_all();
     }
 
     /// Whether the segment at `base` can be taken without waiting; asks for it if not.

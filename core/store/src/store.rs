@@ -321,6 +321,11 @@ impl Store {
         self.flusher.flush_soon();
     }
 
+    /// How many times the log was synced since the store was opened.
+    pub fn log_syncs(&self) -> u64 {
+        self.flusher.syncs()
+    }
+
     /// Writes what was appended to disk and answers those who wait for it, on this thread.
     pub fn flush(&self) {
         self.flusher.flush();

@@ -82,6 +82,8 @@ fn of_log(broker: &Inner, table: &mut Figures) {
     put(table, "commitLogMaxOffset", store.log_end());
     let unflushed = store.log_end() - store.log_flushed();
     put(table, "remainHowManyDataToFlush", format!("{unflushed} B"));
+    // With what was put, this tells how many messages share a sync. Apache's brokers do not say.
+    put(table, "commitLogSyncTimesTotal", store.log_syncs());
     // Entries are in their queues before the sender has its answer.
     put(table, "dispatchBehindBytes", 0);
     put(table, "dispatchMaxBuffer", 0);

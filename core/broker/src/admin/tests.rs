@@ -472,6 +472,7 @@ fn tools_find_every_figure_that_they_look_for() {
         "msgGetTotalTodayNow",
         "bootTimestamp",
         "commitLogMaxOffset",
+        "commitLogSyncTimesTotal",
     ] {
         assert!(table.contains_key(key), "{key}");
     }

@@ -58,3 +58,29 @@ fn pages_are_made_ready_ahead_of_the_writer_in_every_segment() {
         }
     }
 }
+
+#[test]
+fn zeros_that_go_ahead_of_the_writer_never_get_over_a_message() {
+    let root = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        mapped_file_size_commit_log: SEGMENT,
+        flush_disk_type: "SYNC_FLUSH".into(),
+        ..config(root.path())
+    };
+    let body = |n: usize| vec![n as u8 | 1; 1 + n * 7919 % 9000];
+    let store = Store::open(config.clone()).unwrap();
+    // As quickly as they go, so that the writer is now before the zeros, now behind.
+    let ends: Vec<i64> = (0..3000).map(|n| put(&store, "T", 0, &body(n)).end).collect();
+    assert!(ends[2999] > 4 * SEGMENT, "the log has rolled over several times");
+    let check = |store: &Store| {
+        for n in 0..3000 {
+            let found = read(store, "T", 0, n as i64);
+            let record = RecordView::parse(&found.chunks[0]).unwrap();
+            assert!(record.body() == body(n), "message {n} was changed");
+        }
+    };
+    store.flush();
+    check(&store);
+    drop(store);
+    check(&Store::open(config).unwrap());
+}

@@ -485,6 +485,11 @@ impl Segment for SimulatedSegment {
         self.handle.wrote(at..at + bytes.len());
     }
 
+    fn make_ready(&self, range: Range<usize>, often_synced: bool) {
+        self.real.make_ready(range.clone(), often_synced);
+        self.handle.wrote(range);
+    }
+
     fn slice(&self, range: Range<usize>) -> &[u8] {
         self.real.slice(range)
     }
