@@ -15,10 +15,10 @@ program=$target/release/hot-path
 
 # Which variant of its functions the C library takes depends on the processor; this is what all of them have.
 export GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX512VL,-AVX512BW,-ERMS,-FSRM
-# The least of several: what other threads do beside a path varies.
+# The least of several: what other threads do beside a path varies. They get their turn as they would otherwise.
 instructions() {
     for _ in 1 2 3; do
-        valgrind --tool=callgrind --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
+        valgrind --tool=callgrind --fair-sched=yes --callgrind-out-file=/dev/null "$program" "$1" "$2" 2>&1 |
             awk '/Collected/ { print $NF; found = 1 } END { exit !found }'
     done | sort -n | head -n 1
 }

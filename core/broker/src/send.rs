@@ -17,7 +17,7 @@ use ferromq_protocol::message_id::OffsetId;
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::NewRecord;
 use ferromq_protocol::{Command, batch, tags};
-use ferromq_store::{FlushOutcome, NewRecords, TagsCode};
+use ferromq_store::{FlushOutcome, Keys, NewRecords, TagsCode};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,7 +121,8 @@ fn send(
         reconsume_times: header.reconsume_times.unwrap_or(0),
         ..base_record(broker, &header, connection, &message)
     };
-    let records = NewRecords::one_with(&record, message.added, message.tags);
+    let keys = Keys::new(Some(&message.unique_key), message.keys);
+    let records = NewRecords::one_with(&record, message.added, message.tags, keys);
     sending.store(records, Some(&message.unique_key), &[])
 }
 
@@ -223,6 +224,7 @@ struct Message<'a> {
     /// What the broker adds to the properties.
     added: &'a str,
     unique_key: Cow<'a, str>,
+    keys: Option<&'a str>,
     tags: TagsCode,
     wait: bool,
 }
@@ -276,6 +278,7 @@ impl<'a> Message<'a> {
             properties: Cow::Borrowed(given),
             added: &marks.message,
             unique_key,
+            keys: found.keys,
         };
         let whole = given.is_empty() || given.ends_with(properties::PAIR_END);
         if found.reserved || found.unique_key.is_none() || found.delay > 0 || !whole {
@@ -329,6 +332,7 @@ impl<'a> Message<'a> {
 #[derive(Default)]
 struct Found<'a> {
     unique_key: Option<&'a str>,
+    keys: Option<&'a str>,
     tags: Option<&'a str>,
     delay: i32,
     wait: bool,
@@ -343,6 +347,7 @@ impl<'a> Found<'a> {
         for (name, value) in properties::pairs(text) {
             match name {
                 key::UNIQUE_KEY => found.unique_key = Some(value),
+                key::KEYS => found.keys = Some(value),
                 key::TAGS => found.tags = Some(value),
                 key::DELAY => found.delay = value.parse().unwrap_or(0),
                 key::WAIT => found.wait = !value.eq_ignore_ascii_case("false"),
@@ -440,8 +445,10 @@ fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Res
         if entry.properties.len() > properties::MAX_LENGTH {
             return Err(too_large(broker));
         }
-        let [tag] = properties::find_each(entry.properties.as_bytes(), [key::TAGS]);
-        let tag = tag.map(|tag| &entry.properties[tag]);
+        let named = [key::TAGS, key::UNIQUE_KEY, key::KEYS];
+        let found = properties::find_each(entry.properties.as_bytes(), named);
+        let [tag, unique_key, keys] =
+            found.map(|place| place.map(|place| &entry.properties[place]));
         let record = NewRecord {
             flag: entry.flag,
             body: entry.body,
@@ -449,7 +456,8 @@ fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Res
             ..base_record(broker, header, connection, message)
         };
         let before = records.byte_length();
-        records.push(&record, TagsCode::Hash(tags::tags_code(tag)));
+        let tags = TagsCode::Hash(tags::tags_code(tag));
+        records.push(&record, tags, Keys::new(unique_key, keys));
         lengths.push(records.byte_length() - before);
     }
     if records.is_empty() {

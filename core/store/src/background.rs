@@ -3,6 +3,8 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
+use crate::index::Writer;
+use crate::keys::NewKeys;
 use crate::store::Inner;
 use crate::work::Work;
 use parking_lot::{Condvar, Mutex};
@@ -75,6 +77,13 @@ pub(crate) struct IndexProgress {
     pub(crate) full_offset: AtomicI64,
 }
 
+impl IndexProgress {
+    /// Up to which log offset keys are entered.
+    fn position(&self) -> i64 {
+        self.position.load(Ordering::Acquire)
+    }
+}
+
 /// How far the consume queues are on disk.
 #[derive(Default)]
 pub(crate) struct QueueProgress {
@@ -117,7 +126,7 @@ impl Background {
     /// Enters keys up to the end of the log, unless a thread does.
     pub(crate) fn follow_log(&self) {
         if self.work == Work::ByHand {
-            enter_or_fail(&self.inner);
+            enter_or_fail(&self.inner, &mut NewKeys::default());
         }
     }
 }
@@ -186,10 +195,10 @@ fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
 }
 
 fn follow_log(inner: &Inner) {
-    let mut pause = INDEX_PAUSE;
+    let (mut pause, mut taken) = (INDEX_PAUSE, NewKeys::default());
     loop {
         let stopped = inner.index_bell.wait(pause);
-        pause = match enter_or_fail(inner) {
+        pause = match enter_or_fail(inner, &mut taken) {
             Entered::All => INDEX_PAUSE,
             Entered::NoRoom => {
                 inner.index_bell.ring();
@@ -211,8 +220,8 @@ enum Entered {
     Failed,
 }
 
-fn enter_or_fail(inner: &Inner) -> Entered {
-    match enter_keys(inner) {
+fn enter_or_fail(inner: &Inner, taken: &mut NewKeys) -> Entered {
+    match enter_keys(inner, taken) {
         Ok(()) => Entered::All,
         Err(error) if error.is_full() => {
             inner.health.set_disk_full(true);
@@ -225,40 +234,83 @@ fn enter_or_fail(inner: &Inner) -> Entered {
     }
 }
 
-/// Enters the keys of every record up to the end of the log.
-fn enter_keys(inner: &Inner) -> Result<(), StoreError> {
+/// Enters the keys of every record up to the end of the log: those that it has in memory from there, and
+/// what is missing from the records, in the order of the log. `taken` is room for them.
+fn enter_keys(inner: &Inner, taken: &mut NewKeys) -> Result<(), StoreError> {
     if !inner.config.message_index_enable {
         return Ok(());
     }
-    let progress = &inner.index_progress;
-    let mut position = progress.position.load(Ordering::Acquire).max(inner.log.start());
-    let mut writer = inner.index.writer();
+    let mut entering =
+        Entering { inner, writer: inner.index.writer(), position: inner.index_progress.position() };
     loop {
-        let end = inner.log.end().min(position + INDEX_RUN);
-        if position >= end {
+        let end = inner.log.take_keys(taken);
+        if entering.position >= end {
             return Ok(());
         }
-        let mut entered = position;
-        let run = inner.log.visit_run(position..end, true, |record| {
-            writer.enter(record)?;
-            entered += record.bytes().len() as i64;
-            Ok::<_, StoreError>(None)
-        });
-        let run = run.and_then(|run| writer.finish().map(|()| run));
-        if let Some(filled) = writer.end_run() {
+        let in_memory = taken.range();
+        entering.read(in_memory.start)?;
+        entering.enter(taken)?;
+        entering.read(end)?;
+    }
+}
+
+/// Entering keys, which has got to a place of the log.
+struct Entering<'a> {
+    inner: &'a Inner,
+    writer: Writer<'a>,
+    position: i64,
+}
+
+impl Entering<'_> {
+    /// Enters keys that are in memory.
+    fn enter(&mut self, keys: &NewKeys) -> Result<(), StoreError> {
+        let entered = keys.iter().try_for_each(|key| self.writer.enter_key(key));
+        let next = match entered.and_then(|()| self.writer.finish()) {
+            Ok(()) => Ok(self.position.max(keys.range().end)),
+            Err(error) => Err((self.writer.first_left().unwrap_or(self.position), error)),
+        };
+        self.got_to(next)
+    }
+
+    /// Enters the keys of records before `end`, which are read from the log.
+    fn read(&mut self, end: i64) -> Result<(), StoreError> {
+        let log = &self.inner.log;
+        self.position = self.position.max(log.start());
+        while self.position < end {
+            let range = self.position..end.min(self.position + INDEX_RUN);
+            let mut entered = range.start;
+            let run = log.visit_run(range, true, |record| {
+                self.writer.enter(record)?;
+                entered += record.bytes().len() as i64;
+                Ok::<_, StoreError>(None)
+            });
+            let next = match run.and_then(|run| self.writer.finish().map(|()| run)) {
+                Ok((next, None)) => Ok(next),
+                Ok((damaged, Some(reason))) => {
+                    let fault = log.fault(damaged, reason);
+                    tracing::error!(%fault, "a message cannot be found by its keys");
+                    Ok(log.behind_damage(damaged))
+                }
+                Err(error) => Err((self.writer.first_left().unwrap_or(entered), error)),
+            };
+            self.got_to(next)?;
+        }
+        Ok(())
+    }
+
+    /// Says how far the index is now, after a failure too.
+    fn got_to(&mut self, next: Result<i64, (i64, StoreError)>) -> Result<(), StoreError> {
+        let progress = &self.inner.index_progress;
+        if let Some(filled) = self.writer.end_run() {
             progress.full_until.store(filled.time, Ordering::Release);
             progress.full_offset.store(filled.offset, Ordering::Release);
         }
-        position = match run {
-            Ok((next, None)) => next,
-            Ok((damaged, Some(reason))) => {
-                let fault = inner.log.fault(damaged, reason);
-                tracing::error!(%fault, "a message cannot be found by its keys");
-                inner.log.behind_damage(damaged)
-            }
-            Err(_) => writer.first_left().unwrap_or(entered),
+        let (position, result) = match next {
+            Ok(position) => (position, Ok(())),
+            Err((position, error)) => (position, Err(error)),
         };
+        self.position = position;
         progress.position.store(position, Ordering::Release);
-        run?;
+        result
     }
 }

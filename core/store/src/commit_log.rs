@@ -4,6 +4,7 @@ use crate::chunk::Held;
 use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
 use crate::error::{AppendError, RecordFault, StoreError};
+use crate::keys::{Keys, NewKeys, TopicHash};
 use crate::log_paths::LogPaths;
 use crate::preparer::Preparer;
 use crate::queue::Entry;
@@ -11,9 +12,11 @@ use crate::segment_files;
 use crate::work::Work;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use ferromq_model::flags::message;
 use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
+use std::convert::Infallible;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,11 +42,14 @@ pub(crate) struct LogSegment {
     pub(crate) file: Arc<dyn Segment>,
 }
 
-/// Records laid out one after the other, to be stored together.
+/// Records of one topic laid out one after the other, to be stored together.
 #[derive(Default)]
 pub struct NewRecords {
     pub(crate) bytes: Vec<u8>,
     pub(crate) parts: SmallVec<[Part; 1]>,
+    topic: Option<TopicHash>,
+    /// Hashes of their keys, in their order.
+    pub(crate) key_hashes: SmallVec<[u32; 4]>,
 }
 
 /// One of several records.
@@ -51,6 +57,8 @@ pub struct NewRecords {
 pub(crate) struct Part {
     pub(crate) length: usize,
     pub(crate) tags: TagsCode,
+    /// How many keys it has.
+    pub(crate) keys: usize,
 }
 
 /// What a consume queue entry says about the record's tags.
@@ -79,30 +87,55 @@ impl NewRecords {
 
     /// No records yet, with room for so many, and for so many bytes.
     pub fn with_capacity(records: usize, length: usize) -> Self {
-        NewRecords { bytes: Vec::with_capacity(length), parts: SmallVec::with_capacity(records) }
+        NewRecords {
+            bytes: Vec::with_capacity(length),
+            parts: SmallVec::with_capacity(records),
+            topic: None,
+            key_hashes: SmallVec::with_capacity(records),
+        }
     }
 
     /// One record.
     pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
-        NewRecords::one_with(record, "", tags)
+        NewRecords::one_with(record, "", tags, Keys::of(record.properties.as_bytes()))
     }
 
-    /// One record with more properties behind its own.
-    pub fn one_with(record: &record::NewRecord<'_>, added: &str, tags: TagsCode) -> Self {
+    /// One record with more properties behind its own, and the keys that all of them name.
+    pub fn one_with(
+        record: &record::NewRecord<'_>,
+        added: &str,
+        tags: TagsCode,
+        keys: Keys<'_>,
+    ) -> Self {
         let mut records = NewRecords::with_capacity(1, record.length_with(added));
-        records.push_with(record, added, tags);
+        records.push_with(record, added, tags, keys);
         records
     }
 
-    /// Lays out another record behind those that are there.
-    pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode) {
-        self.push_with(record, "", tags);
+    /// Lays out another record behind those that are there; `keys` are those that its properties name.
+    pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode, keys: Keys<'_>) {
+        self.push_with(record, "", tags, keys);
     }
 
-    fn push_with(&mut self, record: &record::NewRecord<'_>, added: &str, tags: TagsCode) {
-        let start = self.bytes.len();
+    fn push_with(
+        &mut self,
+        record: &record::NewRecord<'_>,
+        added: &str,
+        tags: TagsCode,
+        keys: Keys<'_>,
+    ) {
+        debug_assert_eq!(keys, Keys::of([record.properties, added].concat().as_bytes()));
+        let (start, keys_before) = (self.bytes.len(), self.key_hashes.len());
         record::encode_with(&mut self.bytes, record, added);
-        self.parts.push(Part { length: self.bytes.len() - start, tags });
+        if record.sys_flag & message::TRANSACTION_MASK != message::TRANSACTION_ROLLBACK {
+            let topic = *self.topic.get_or_insert_with(|| TopicHash::of(record.topic.as_bytes()));
+            let Ok(()) = keys.each_hash(topic, |hash| {
+                self.key_hashes.push(hash);
+                Ok::<_, Infallible>(())
+            });
+        }
+        let keys = self.key_hashes.len() - keys_before;
+        self.parts.push(Part { length: self.bytes.len() - start, tags, keys });
     }
 
     /// How many records there are.
@@ -152,11 +185,18 @@ struct Writer {
     asked_for_next: bool,
     /// Up to where pages have been asked for.
     ready: i64,
+    /// Keys that the index has not taken yet.
+    keys: NewKeys,
 }
 
 impl Writer {
-    fn at(position: i64, segment: Option<LogSegment>) -> Self {
-        Writer { segment, position, asked_for_next: false, ready: position }
+    fn at(position: i64, keys: NewKeys) -> Self {
+        Writer { segment: None, position, asked_for_next: false, ready: position, keys }
+    }
+
+    fn go_on(&mut self, position: i64, segment: Option<LogSegment>) {
+        (self.segment, self.position) = (segment, position);
+        (self.asked_for_next, self.ready) = (false, position);
     }
 }
 
@@ -214,13 +254,14 @@ impl CommitLog {
         }
         let end = segments.last().map_or(0, |last| last.base + size);
         let preparer = Preparer::start(disk.clone(), paths.clone(), config, work)?;
+        let keys = if config.message_index_enable { work.keys_in_memory() } else { 0 };
         Ok(CommitLog {
             disk,
             paths,
             size,
             segments: ArcSwap::from_pointee(segments),
             tail: Tail {
-                writer: Mutex::new(Writer::at(end, None)),
+                writer: Mutex::new(Writer::at(end, NewKeys::with_limit(keys))),
                 end: AtomicI64::new(end),
                 last: AtomicI64::new(-1),
             },
@@ -256,7 +297,9 @@ impl CommitLog {
         let room_until = kept.last().map_or(end, |last| last.base + self.size);
         self.room_until.store(room_until, Ordering::Release);
         let last = kept.last().filter(|last| end < last.base + self.size).cloned();
-        *self.tail.writer.get_mut() = Writer::at(end, last);
+        let writer = self.tail.writer.get_mut();
+        writer.go_on(end, last);
+        writer.keys.begin_at(end);
         self.segments.store(Arc::new(kept));
         self.tail.end.store(end, Ordering::Release);
         self.flushed.store(end, Ordering::Release);
@@ -307,11 +350,21 @@ impl CommitLog {
         segment.file.append(within, &records.bytes, within + length);
         let end = start + length as i64;
         writer.position = end;
+        writer.keys.add(records, start, timestamp);
         let last = records.parts.last().map_or(0, |part| part.length);
         self.tail.last.store(end - last as i64, Ordering::Relaxed);
         self.tail.end.store(end, Ordering::Release);
         self.keep_pages_ahead(&mut writer);
         Ok(Placed { start, end, timestamp })
+    }
+
+    /// Takes the keys of the records that were stored since it was called last, or since the start, and
+    /// returns where the log ends.
+    pub(crate) fn take_keys(&self, taken: &mut NewKeys) -> i64 {
+        let mut writer = self.tail.writer.lock();
+        let position = writer.position;
+        writer.keys.take(position, taken);
+        position
     }
 
     /// Sees to it that the writer's segment has room.
@@ -368,7 +421,7 @@ impl CommitLog {
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
-        *writer = Writer::at(base, Some(segment));
+        writer.go_on(base, Some(segment));
         self.room_until.store(base + self.size, Ordering::Release);
         self.tail.end.store(base, Ordering::Release);
         Ok(())

@@ -6,10 +6,9 @@
 use crate::config::StoreConfig;
 use crate::disk::{DirEntry, Disk, Words};
 use crate::error::StoreError;
+use crate::keys::{Keys, NewKey, TopicHash};
 use ferromq_model::flags::message;
-use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
-use ferromq_protocol::tags::java_string_hash_after;
 use parking_lot::RwLock;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -172,46 +171,6 @@ pub(crate) fn check_length(entry: &DirEntry, expected: u64) -> Result<(), StoreE
     Err(StoreError::SegmentSize { path, setting, expected, actual })
 }
 
-/// The keys under which a record is found.
-pub(crate) struct Keys<'a> {
-    /// Its unique id.
-    pub(crate) unique: Option<&'a [u8]>,
-    others: &'a [u8],
-}
-
-impl<'a> Keys<'a> {
-    pub(crate) fn of(record: &RecordView<'a>) -> Self {
-        let text = record.properties_bytes();
-        let [unique, keys] = properties::find_each(text, [key::UNIQUE_KEY, key::KEYS]);
-        let others = keys.map_or(&[][..], |keys| &text[keys]);
-        Keys { unique: unique.map(|unique| &text[unique]), others }
-    }
-
-    /// Those that its sender gave it.
-    pub(crate) fn others(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.others.split(|byte| *byte == b' ').filter(|key| !key.is_empty())
-    }
-}
-
-/// The key under which Apache's brokers from 5.4 on enter a record for its tag, too. Ours do not.
-pub(crate) fn tag_key_of(record: &RecordView<'_>) -> Option<String> {
-    record.property(key::TAGS).map(|tag| format!("T#{tag}"))
-}
-
-/// The hash of an index key: never negative.
-pub(crate) fn hash_of(topic: &str, key: &[u8]) -> u32 {
-    key_hash(topic_hash(topic.as_bytes()), key)
-}
-
-/// The hash of what all index keys of a topic begin with.
-fn topic_hash(topic: &[u8]) -> i32 {
-    java_string_hash_after(java_string_hash_after(0, topic), b"#")
-}
-
-fn key_hash(topic: i32, key: &[u8]) -> u32 {
-    java_string_hash_after(topic, key).checked_abs().unwrap_or(0) as u32
-}
-
 /// Which files were complete on disk at an unclean exit.
 #[derive(Clone, Copy)]
 pub(crate) enum Keep {
@@ -299,7 +258,7 @@ impl Index {
             index: self,
             last: self.files.read().last().cloned().map(Open::new),
             topic: Vec::new(),
-            topic_hash: topic_hash(b""),
+            topic_hash: TopicHash::of(b""),
             gathered: Vec::with_capacity(TOGETHER),
             entered: 0,
             filled: None,
@@ -343,7 +302,7 @@ impl Index {
         begin: i64,
         end: i64,
     ) -> Vec<i64> {
-        let hash = hash_of(topic, key.as_bytes());
+        let hash = TopicHash::of(topic.as_bytes()).key(key.as_bytes());
         let mut found = Vec::new();
         for file in self.files.read().iter().rev() {
             let (first, last) = (file.long(BEGIN_TIME), file.long(END_TIME));
@@ -455,7 +414,7 @@ pub(crate) struct Writer<'a> {
     last: Option<Open>,
     /// The topic of the last record, and the hash of what its keys begin with.
     topic: Vec<u8>,
-    topic_hash: i32,
+    topic_hash: TopicHash,
     /// Keys that are not entered yet, but for so many of them.
     gathered: Vec<NewEntry>,
     entered: usize,
@@ -479,22 +438,17 @@ impl Writer<'_> {
         if self.topic != record.topic_bytes() {
             self.topic.clear();
             self.topic.extend_from_slice(record.topic_bytes());
-            self.topic_hash = topic_hash(&self.topic);
+            self.topic_hash = TopicHash::of(&self.topic);
         }
-        let (keys, timestamp) = (Keys::of(record), record.store_timestamp());
-        if let Some(key) = keys.unique {
-            self.gather(key, offset, timestamp)?;
-        }
-        // Most records have none, which is not worth a search.
-        if !keys.others.is_empty() {
-            keys.others().try_for_each(|key| self.gather(key, offset, timestamp))?;
-        }
-        Ok(())
+        let timestamp = record.store_timestamp();
+        Keys::of(record.properties_bytes())
+            .each_hash(self.topic_hash, |hash| self.enter_key(&NewKey { hash, offset, timestamp }))
     }
 
+    /// Enters a key, as soon as [`enter`](Self::enter) does.
     #[inline]
-    fn gather(&mut self, key: &[u8], offset: i64, timestamp: i64) -> Result<(), StoreError> {
-        let hash = key_hash(self.topic_hash, key);
+    pub(crate) fn enter_key(&mut self, key: &NewKey) -> Result<(), StoreError> {
+        let NewKey { hash, offset, timestamp } = *key;
         let slot = slot_of(hash, self.index.slots);
         self.gathered.push(NewEntry { hash, slot, offset, timestamp });
         if self.gathered.len() >= TOGETHER { self.finish() } else { Ok(()) }

@@ -15,6 +15,15 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// How many keys may be on their way into the index in memory. By hand so few that some have to be read
+    /// from the log.
+    pub(crate) fn keys_in_memory(self) -> usize {
+        match self {
+            Work::OnThreads => 128 << 10,
+            Work::ByHand => 8,
+        }
+    }
+
     /// Starts a thread, if there are any.
     ///
     /// # Errors

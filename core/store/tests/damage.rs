@@ -28,6 +28,13 @@ fn open_by_hand(root: &Path) -> Store {
     Store::open_by_hand(Arc::new(OsDisk), config(root)).unwrap()
 }
 
+/// A store whose index reads from the log what comes next: there is no room for more keys in memory.
+fn open_with_keys_in_memory(root: &Path) -> Store {
+    let store = open_by_hand(root);
+    (0..20).for_each(|number| _ = put(&store, "T", b"", &format!("k{number}")));
+    store
+}
+
 fn found(store: &Store, key: &str) -> usize {
     store.find("T", key, 10, 0, i64::MAX).len()
 }
@@ -37,7 +44,7 @@ fn the_index_goes_on_behind_a_damaged_record() {
     // A body, a whole length, the magic, and what says where the record is.
     for (at, bytes) in [(BODY, &b"X"[..]), (0, &[0x7F; 4]), (4, &[0; 4]), (28, &[9; 8])] {
         let directory = tempfile::tempdir().unwrap();
-        let store = open_by_hand(directory.path());
+        let store = open_with_keys_in_memory(directory.path());
         let first = put(&store, "T", b"first", "a");
         let second = put(&store, "T", b"second", "b");
         put(&store, "T", b"third", "c");
@@ -56,7 +63,7 @@ fn the_index_goes_on_behind_a_damaged_record() {
 #[test]
 fn the_index_goes_on_when_the_last_record_is_damaged_or_the_last_of_a_segment() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open_by_hand(directory.path());
+    let store = open_with_keys_in_memory(directory.path());
     let last = put(&store, "T", &vec![b'x'; 60 << 10], "a");
     damage(directory.path(), &last, 0, &[0; 8]);
     assert!(logged(|| store.enter_keys()).contains("ERROR"));
@@ -67,10 +74,11 @@ fn the_index_goes_on_when_the_last_record_is_damaged_or_the_last_of_a_segment() 
     assert_eq!([found(&store, "a"), found(&store, "b")], [0, 1]);
     // Both at once: nothing whole is left before the end of the segment.
     let directory = tempfile::tempdir().unwrap();
-    let store = open_by_hand(directory.path());
+    let store = open_with_keys_in_memory(directory.path());
     let last = put(&store, "T", &vec![b'x'; 60 << 10], "a");
     put(&store, "T", &vec![b'y'; 10 << 10], "b");
-    damage(directory.path(), &last, 0, &vec![0; (64 << 10) - 1]);
+    let rest = (64 << 10) - last.physical_offset as usize;
+    damage(directory.path(), &last, 0, &vec![0; rest - 1]);
     store.enter_keys();
     assert_eq!([found(&store, "a"), found(&store, "b")], [0, 1]);
 }
@@ -79,7 +87,7 @@ fn the_index_goes_on_when_the_last_record_is_damaged_or_the_last_of_a_segment() 
 #[test]
 fn what_a_damaged_body_holds_is_no_record() {
     let directory = tempfile::tempdir().unwrap();
-    let store = open_by_hand(directory.path());
+    let store = open_with_keys_in_memory(directory.path());
     let inner = put(&store, "T", b"inner", "inner");
     let queue = store.queue("T", 0).unwrap();
     let entries = store.entries(&queue, 0, 1).unwrap();

@@ -317,7 +317,7 @@ fn several_records_get_neighbouring_offsets() {
     put(&store, "T", 0, b"before");
     let mut records = NewRecords::new();
     for body in [b"a", b"b", b"c"] {
-        records.push(&record("T", 0, body, ""), TagsCode::Hash(0));
+        records.push(&record("T", 0, body, ""), TagsCode::Hash(0), Keys::default());
     }
     let appended = store.append(&store.queue("T", 0).unwrap(), &mut records).unwrap();
     assert_eq!((appended.queue_offset, records.len()), (1, 3));
@@ -516,7 +516,7 @@ proptest! {
                     let bodies: Vec<_> = lengths.iter().map(|length| vec![index as u8; *length]).collect();
                     let mut records = NewRecords::new();
                     for body in &bodies {
-                        records.push(&record("T", queue, body, ""), TagsCode::Hash(0));
+                        records.push(&record("T", queue, body, ""), TagsCode::Hash(0), Keys::default());
                     }
                     open.append(&open.queue("T", queue).unwrap(), &mut records).unwrap();
                     model[queue as usize].extend(bodies);

@@ -11,6 +11,7 @@ use crate::error::StoreError;
 use crate::index::{
     self, BEGIN_OFFSET, BEGIN_TIME, END_OFFSET, END_TIME, HEADER, Keep, NEXT_ENTRY, SLOT_COUNT,
 };
+use crate::keys::{Keys, TopicHash, tag_key_of};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -202,10 +203,11 @@ fn found(
     match reader.look(offset) {
         Ok(Step::Record(record)) => {
             let topic = record.topic();
-            let has = |key: &[u8]| index::hash_of(topic, key) == hash;
-            let keys = index::Keys::of(&record);
-            let of_tag = || index::tag_key_of(&record).is_some_and(|key| has(key.as_bytes()));
-            match keys.unique.into_iter().chain(keys.others()).any(has) || of_tag() {
+            let of_topic = TopicHash::of(topic.as_bytes());
+            let has = |key: &[u8]| of_topic.key(key) == hash;
+            let keys = Keys::of(record.properties_bytes());
+            let of_tag = || tag_key_of(&record).is_some_and(|key| has(key.as_bytes()));
+            match keys.unique().into_iter().chain(keys.others()).any(has) || of_tag() {
                 true => Ok(Some(record.store_timestamp())),
                 false => Err(format!("points at {offset}, whose record has no such key")),
             }

@@ -259,7 +259,7 @@ impl World {
                 properties: &text,
             };
             let before = records.byte_length();
-            records.push(&record, TagsCode::Hash(0));
+            records.push(&record, TagsCode::Hash(0), Keys::new(None, Some(&key)));
             messages.push((body, key, records.byte_length() - before));
         }
         let store = self.store.as_ref().expect("open between operations");
