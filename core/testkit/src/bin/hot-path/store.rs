@@ -3,7 +3,7 @@
 use crate::Failure;
 use crate::frames::{PROPERTIES, TOPIC};
 use ferromq_protocol::record::NewRecord;
-use ferromq_store::{NewRecords, Queue, ReadLimits, Store, StoreConfig, TagsCode};
+use ferromq_store::{Keys, NewRecords, Queue, ReadLimits, Store, StoreConfig, TagsCode};
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ fn append_all(store: &Store, queue: &Arc<Queue>, count: usize) -> Result<(), Fai
         body: &[b'x'; 128],
         properties: PROPERTIES,
     };
+    let keys = Keys::of(PROPERTIES.as_bytes());
     for _ in 0..count {
-        let mut records = NewRecords::one(&new, TagsCode::Hash(0));
+        let mut records = NewRecords::one_with(&new, "", TagsCode::Hash(0), keys);
         black_box(store.append(queue, &mut records)?);
     }
     Ok(())
