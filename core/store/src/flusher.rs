@@ -25,6 +25,13 @@ pub type FlushCallback = Box<dyn FnOnce(FlushOutcome) + Send>;
 /// whoever leads does nothing else meanwhile.
 const QUICK: u64 = 1000;
 
+/// After how much of the log it is synced, though its time has not come: what is not, a start after a kill has
+/// to read.
+const MUCH: i64 = 32 << 20;
+
+/// How long it may go unnoticed that so much has come.
+const LOOK: Duration = Duration::from_millis(50);
+
 struct Waiter {
     position: i64,
     deadline: Instant,
@@ -270,10 +277,12 @@ impl Shared {
         while !state.stopped && !state.asked && !self.dirty.load(Ordering::Acquire) {
             self.changed.wait(&mut state);
         }
-        // Gather what comes in the meantime, unless someone waits.
+        // Gather what comes in the meantime, unless someone waits, or much has come.
         let end = Instant::now() + self.interval;
         while !state.stopped && !state.asked {
-            if self.changed.wait_until(&mut state, end).timed_out() {
+            let look = end.min(Instant::now() + LOOK);
+            let waited = self.changed.wait_until(&mut state, look).timed_out();
+            if waited && (look == end || self.log.end() - self.log.flushed() >= MUCH) {
                 self.dirty.store(false, Ordering::Release);
                 break;
             }

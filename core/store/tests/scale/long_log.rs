@@ -107,3 +107,24 @@ fn old_segments_that_are_sparse_stay_sparse() {
     assert!(size(&segments[2]) >= 64 << 10, "the last has its space reserved");
     assert_eq!(put(&store, "T", 0, b"next").queue_offset, 47);
 }
+
+#[test]
+fn much_of_the_log_is_synced_before_its_time() {
+    let root = tempfile::tempdir().unwrap();
+    let hour = 3_600_000;
+    let config = StoreConfig {
+        flush_interval_commit_log: hour,
+        flush_commit_log_thorough_interval: hour,
+        mapped_file_size_commit_log: 64 << 20,
+        ..config(root.path())
+    };
+    let store = Store::open(config).unwrap();
+    let body = vec![b'x'; 1 << 20];
+    let end = (0..40).map(|_| put(&store, "T", 0, &body).end).last().unwrap();
+    assert!(end >= 40 << 20);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while store.log_flushed() < 32 << 20 {
+        assert!(Instant::now() < deadline, "synced up to {} only", store.log_flushed());
+        std::thread::yield_now();
+    }
+}
