@@ -106,7 +106,7 @@ pub(crate) fn flush(broker: &Inner, may_wait: bool) -> bool {
     let Some(lead) = broker.store.lead_flush() else { return false };
     // Not in `block_in_place`: to hand the other tasks over takes a fifth as long as the sync. One thread at most
     // is here, and only while the disk is quick.
-    lead.sync();
+    ferromq_net::aside(|| lead.sync());
     true
 }
 

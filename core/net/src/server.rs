@@ -1,4 +1,5 @@
 use crate::connection::Connection;
+use crate::crew::Crew;
 use crate::error::NetError;
 use crate::service::Service;
 use crate::task::{self, Limits};
@@ -121,11 +122,12 @@ async fn accept(
 ) {
     let connections: Arc<Mutex<HashMap<u64, Arc<Connection>>>> = Arc::default();
     let mut tasks = JoinSet::new();
+    let crews = Crew::start_all();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    serve(stream, peer, &service, &limits, &connections, &mut tasks);
+                    serve(stream, peer, &service, &limits, &connections, &crews, &mut tasks);
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: existing connections go on.
@@ -151,6 +153,7 @@ fn serve(
     service: &Arc<dyn Service>,
     limits: &Limits,
     connections: &Arc<Mutex<HashMap<u64, Arc<Connection>>>>,
+    crews: &[Crew],
     tasks: &mut JoinSet<()>,
 ) {
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
@@ -164,10 +167,12 @@ fn serve(
     let connections = connections.clone();
     // Boxed, as a task that awaits another future has room for it twice.
     let run = Box::pin(run);
-    tasks.spawn(async move {
+    let crew = &crews[id as usize % crews.len()];
+    let served = crew.spawn(async move {
         let _leave = Leave { connections, id };
         run.await;
     });
+    tasks.spawn(served);
 }
 
 /// Takes a connection off the server's list, also when a handler panicked.

@@ -24,7 +24,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// Some of those requests are answered [later](Reply::Later). Called after
     /// [`all_handled`](Self::all_handled); `idle` says that no answer waits to be written, so that this may
-    /// wait, below a millisecond. Returns whether it has.
+    /// wait, below a millisecond, [`aside`](crate::aside). Returns whether it has.
     fn answer_later(&self, _idle: bool) -> bool {
         false
     }
