@@ -87,29 +87,29 @@ fn way(code: i32) -> Option<Way> {
 pub(crate) fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
-    request: Command,
+    request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Reply {
     match request.code {
         code::HEART_BEAT => {
-            writer.write(respond(&request, clients::heartbeat(broker, connection, &request)))
+            writer.write(respond(request, clients::heartbeat(broker, connection, request)))
         }
         code::UNREGISTER_CLIENT => {
-            writer.write(respond(&request, clients::unregister(broker, connection, &request)))
+            writer.write(respond(request, clients::unregister(broker, connection, request)))
         }
         code::GET_CONSUMER_RUNNING_INFO => {
-            later(broker, connection, request, forward::running_info)
+            later(broker, connection, request.clone(), forward::running_info)
         }
         code::CONSUME_MESSAGE_DIRECTLY => {
-            later(broker, connection, request, forward::consume_directly)
+            later(broker, connection, request.clone(), forward::consume_directly)
         }
         code::INVOKE_BROKER_TO_GET_CONSUMER_STATUS => {
-            later(broker, connection, request, forward::consumer_status)
+            later(broker, connection, request.clone(), forward::consumer_status)
         }
         other => match way(other) {
-            Some(Way::Here(handler)) => writer.write(respond(&request, handler(broker, &request))),
-            Some(Way::Aside(handler)) => aside(broker, connection, request, handler),
-            None => writer.write(unsupported(&request)),
+            Some(Way::Here(handler)) => writer.write(respond(request, handler(broker, request))),
+            Some(Way::Aside(handler)) => aside(broker, connection, request.clone(), handler),
+            None => writer.write(unsupported(request)),
         },
     }
 }

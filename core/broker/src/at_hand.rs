@@ -44,12 +44,18 @@ impl Threads {
 pub(crate) struct AtHand {
     pub(crate) marks: Cache<Arc<ArcSwap<Marks>>, Arc<Marks>>,
     pub(crate) topics: KnownTopics,
+    /// Memory in which records are laid out.
+    pub(crate) records: NewRecords,
 }
 
 impl AtHand {
     /// Nothing yet.
     pub(crate) fn new(broker: &Inner) -> Self {
-        AtHand { marks: Cache::new(broker.marks.clone()), topics: KnownTopics::default() }
+        AtHand {
+            marks: Cache::new(broker.marks.clone()),
+            topics: KnownTopics::default(),
+            records: NewRecords::new(),
+        }
     }
 }
 
@@ -136,9 +142,9 @@ impl KnownTopic {
         &mut self,
         broker: &Inner,
         queue_id: i32,
-        mut records: NewRecords,
+        records: &mut NewRecords,
     ) -> Result<Stored, Failure> {
-        let stored = append_to(broker, self.queue(broker, queue_id)?, &mut records)?;
+        let stored = append_to(broker, self.queue(broker, queue_id)?, records)?;
         self.puts.requests += 1;
         self.puts.messages += records.len() as i64;
         self.puts.bytes += records.byte_length() as i64;

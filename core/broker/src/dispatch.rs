@@ -17,12 +17,12 @@ impl Service for MainPort {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         match request.code {
             code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => {
-                pull::handle(&self.0, connection, &request, writer)
+                pull::handle(&self.0, connection, request, writer)
             }
             _ => handle(&self.0, connection, request, writer),
         }
@@ -46,7 +46,7 @@ impl Service for FastPort {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         handle(&self.0, connection, request, writer)
@@ -65,12 +65,10 @@ impl Service for FastPort {
     }
 }
 
-// Or else the request would be copied on its way.
-#[inline(always)]
 fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
-    request: Command,
+    request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Reply {
     match request.code {
@@ -80,8 +78,8 @@ fn handle(
         code::CONSUMER_SEND_MSG_BACK => {
             waiting_room::handle(broker, connection, request, writer, send_back::handle)
         }
-        code::QUERY_MESSAGE => query::by_key(broker, connection, request),
-        code::VIEW_MESSAGE_BY_ID => query::by_id(broker, connection, request),
+        code::QUERY_MESSAGE => query::by_key(broker, connection, request.clone()),
+        code::VIEW_MESSAGE_BY_ID => query::by_id(broker, connection, request.clone()),
         _ => admin::handle(broker, connection, request, writer),
     }
 }

@@ -226,7 +226,7 @@ mod tests {
 
     fn pull(port: &MainPort, pair: &Pair, request: Command) -> Reply {
         let responder = Responder::new(&pair.connection, &request);
-        responder.handle(|writer| port.handle(&pair.connection, request, writer))
+        responder.handle(|writer| port.handle(&pair.connection, &request, writer))
     }
 
     #[tokio::test]

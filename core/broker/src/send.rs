@@ -109,20 +109,33 @@ fn send(
         _ => dead_letters(broker, &header)?,
     };
     let message = Message::new(broker, marks, &header, &topic.config, dead_letters)?;
+    let mut records = std::mem::take(&mut at_hand.records);
     let sending = Sending { broker, connection, request, marks, topic, message: &message, writer };
-    if header.batch == Some(true) {
-        return store_batch(sending, &header);
-    }
+    let sent = match header.batch {
+        Some(true) => store_batch(sending, &header, &mut records),
+        _ => store_one(sending, &header, &mut records),
+    };
+    records.clear();
+    at_hand.records = records;
+    sent
+}
+
+fn store_one(
+    sending: Sending<'_, '_>,
+    header: &SendMessageRequest<'_>,
+    records: &mut NewRecords,
+) -> Result<Sent, Failure> {
+    let Sending { broker, connection, request, message, .. } = sending;
     if request.body.len() > broker.store.config().max_message_size as usize {
         return Err(too_large(broker));
     }
     let record = NewRecord {
         body: &request.body,
         reconsume_times: header.reconsume_times.unwrap_or(0),
-        ..base_record(broker, &header, connection, &message)
+        ..base_record(broker, header, connection, message)
     };
     let keys = Keys::new(Some(&message.unique_key), message.keys);
-    let records = NewRecords::one_with(&record, message.added, message.tags, keys);
+    records.push_with(&record, message.added, message.tags, keys);
     sending.store(records, Some(&message.unique_key), &[])
 }
 
@@ -421,7 +434,11 @@ fn batch_to_retry_topic(topic: &str) -> Failure {
 /// Few batches hold more messages.
 const USUAL_BATCH: usize = 64;
 
-fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Result<Sent, Failure> {
+fn store_batch(
+    sending: Sending<'_, '_>,
+    header: &SendMessageRequest<'_>,
+    records: &mut NewRecords,
+) -> Result<Sent, Failure> {
     let Sending { broker, connection, request, message, .. } = sending;
     let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
     let topic = header.topic;
@@ -438,7 +455,7 @@ fn store_batch(sending: Sending<'_, '_>, header: &SendMessageRequest<'_>) -> Res
         return Err(too_large(broker));
     }
     // A record takes more than an entry, but for long bodies not much.
-    let mut records = NewRecords::with_capacity(USUAL_BATCH, request.body.len() * 3 / 2);
+    records.reserve(USUAL_BATCH, request.body.len() * 3 / 2);
     let mut lengths = Vec::with_capacity(USUAL_BATCH);
     for entry in batch::entries(&request.body) {
         let entry = entry.map_err(|error| illegal(error.to_string()))?;
@@ -481,7 +498,7 @@ impl Sending<'_, '_> {
     /// Stores the records; `lengths` are those of a batch's.
     fn store(
         self,
-        records: NewRecords,
+        records: &mut NewRecords,
         unique_key: Option<&str>,
         lengths: &[usize],
     ) -> Result<Sent, Failure> {
@@ -493,7 +510,7 @@ impl Sending<'_, '_> {
             return Err(Failure::new(response::SYSTEM_BUSY, remark));
         }
         let stored = match message.elsewhere {
-            true => append(broker, topic, queue_id, records)?,
+            true => append(broker, topic, queue_id, std::mem::take(records))?,
             false => self.topic.append(broker, queue_id, records)?,
         };
         let offset = stored.appended.physical_offset;

@@ -39,15 +39,15 @@ impl Service for Peer {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         if !self.known.lock().contains(&connection.id()) {
             self.known.lock().push(connection.id());
             let _ = self.connections.send(connection.clone());
         }
-        let answer = (self.answer)(&request);
-        let _ = self.requests.send(request);
+        let answer = (self.answer)(request);
+        let _ = self.requests.send(request.clone());
         answer.map_or(Reply::Later, |answer| writer.write(answer))
     }
 }

@@ -57,24 +57,25 @@ pub(crate) struct WaitingRoom {
 pub(crate) fn handle(
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
-    request: Command,
+    request: &Command,
     writer: &mut ResponseWriter<'_>,
     handler: Handler,
 ) -> Reply {
     let room = &broker.waiting_room;
     // Nobody overtakes those that wait.
-    if room.count.load(Ordering::SeqCst) == 0 && !would_wait(broker, &request) {
-        return handler(broker, connection, &request, writer);
+    if room.count.load(Ordering::SeqCst) == 0 && !would_wait(broker, request) {
+        return handler(broker, connection, request, writer);
     }
     let length = request.body.len();
     let mut guests = room.guests.lock();
     if guests.queue.len() >= MOST || guests.bytes + length > MOST_BYTES {
         drop(guests);
         let remark = "[OVERLOAD]system busy, start flow control for a while";
-        return writer.write(refuse(broker, &request, remark));
+        return writer.write(refuse(broker, request, remark));
     }
-    let responder = Responder::new(connection, &request);
-    let (connection, since) = (connection.clone(), Instant::now());
+    let responder = Responder::new(connection, request);
+    let (connection, request) = (connection.clone(), request.clone());
+    let since = Instant::now();
     guests.bytes += length;
     guests.queue.push_back(Guest { connection, request, responder, handler, since });
     if room.count.fetch_add(1, Ordering::SeqCst) == 0 {

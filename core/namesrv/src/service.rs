@@ -108,32 +108,32 @@ impl Service for NameService {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         let answer = match request.code {
-            code::GET_ROUTEINFO_BY_TOPIC => self.route(&request),
-            code::REGISTER_BROKER => self.register(connection, &request),
-            code::UNREGISTER_BROKER => self.unregister(&request),
-            code::BROKER_HEARTBEAT => self.heartbeat(connection, &request),
-            code::QUERY_DATA_VERSION => self.data_version(connection, &request),
-            code::GET_BROKER_MEMBER_GROUP => self.member_group(&request),
-            code::GET_BROKER_CLUSTER_INFO => self.cluster_info(&request),
-            code::GET_ALL_TOPIC_LIST_FROM_NAMESERVER => self.all_topics(&request),
-            code::GET_SYSTEM_TOPIC_LIST_FROM_NS => self.system_topics(&request),
-            code::GET_TOPICS_BY_CLUSTER => self.topics_of_cluster(&request),
+            code::GET_ROUTEINFO_BY_TOPIC => self.route(request),
+            code::REGISTER_BROKER => self.register(connection, request),
+            code::UNREGISTER_BROKER => self.unregister(request),
+            code::BROKER_HEARTBEAT => self.heartbeat(connection, request),
+            code::QUERY_DATA_VERSION => self.data_version(connection, request),
+            code::GET_BROKER_MEMBER_GROUP => self.member_group(request),
+            code::GET_BROKER_CLUSTER_INFO => self.cluster_info(request),
+            code::GET_ALL_TOPIC_LIST_FROM_NAMESERVER => self.all_topics(request),
+            code::GET_SYSTEM_TOPIC_LIST_FROM_NS => self.system_topics(request),
+            code::GET_TOPICS_BY_CLUSTER => self.topics_of_cluster(request),
             code::GET_UNIT_TOPIC_LIST
             | code::GET_HAS_UNIT_SUB_TOPIC_LIST
-            | code::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST => self.unit_topics(&request),
-            code::WIPE_WRITE_PERM_OF_BROKER => self.wipe_write_perm(&request),
-            code::ADD_WRITE_PERM_OF_BROKER => self.add_write_perm(&request),
-            code::DELETE_TOPIC_IN_NAMESRV => self.delete_topic(&request),
-            code::REGISTER_TOPIC_IN_NAMESRV => self.register_topic(&request),
-            code::GET_KV_CONFIG => self.kv_value(&request),
-            code::GET_KVLIST_BY_NAMESPACE => self.kv_namespace(&request),
-            code::GET_NAMESRV_CONFIG => Ok(self.list_settings(&request)),
+            | code::GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST => self.unit_topics(request),
+            code::WIPE_WRITE_PERM_OF_BROKER => self.wipe_write_perm(request),
+            code::ADD_WRITE_PERM_OF_BROKER => self.add_write_perm(request),
+            code::DELETE_TOPIC_IN_NAMESRV => self.delete_topic(request),
+            code::REGISTER_TOPIC_IN_NAMESRV => self.register_topic(request),
+            code::GET_KV_CONFIG => self.kv_value(request),
+            code::GET_KVLIST_BY_NAMESPACE => self.kv_namespace(request),
+            code::GET_NAMESRV_CONFIG => Ok(self.list_settings(request)),
             code::PUT_KV_CONFIG | code::DELETE_KV_CONFIG | code::UPDATE_NAMESRV_CONFIG => {
-                return self.write_file(connection, request);
+                return self.write_file(connection, request.clone());
             }
             _ => return NoRequests.handle(connection, request, writer),
         };

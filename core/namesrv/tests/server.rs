@@ -441,8 +441,8 @@ async fn unknown_requests_are_refused_by_number() {
 struct Ear(mpsc::UnboundedSender<Command>);
 
 impl Service for Ear {
-    fn handle(&self, _: &Arc<Connection>, request: Command, _: &mut ResponseWriter<'_>) -> Reply {
-        let _ = self.0.send(request);
+    fn handle(&self, _: &Arc<Connection>, request: &Command, _: &mut ResponseWriter<'_>) -> Reply {
+        let _ = self.0.send(request.clone());
         Reply::Later
     }
 }

@@ -14,7 +14,7 @@ pub trait Service: Send + Sync + 'static {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply;
 
@@ -130,7 +130,7 @@ impl Service for NoRequests {
     fn handle(
         &self,
         _: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         let remark = format!(" request type {} not supported", request.code);

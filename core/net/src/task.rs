@@ -252,7 +252,8 @@ impl Task {
         loop {
             // Commands are large; like this none is copied on its way.
             match self.decoder.decode(&mut self.input) {
-                Ok(Some(command)) => self.take(command),
+                Ok(Some(command)) if command.is_response() => self.connection.complete(command),
+                Ok(Some(ref request)) => self.take(request),
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(End::Frame(error)),
             }
@@ -260,12 +261,9 @@ impl Task {
     }
 
     #[inline(always)]
-    fn take(&mut self, command: Command) {
-        if command.is_response() {
-            return self.connection.complete(command);
-        }
-        let mut writer = ResponseWriter::new(&command, &mut self.outgoing);
-        match self.service.handle(&self.connection, command, &mut writer) {
+    fn take(&mut self, request: &Command) {
+        let mut writer = ResponseWriter::new(request, &mut self.outgoing);
+        match self.service.handle(&self.connection, request, &mut writer) {
             Reply::Now => {}
             Reply::Later => self.later = true,
         }

@@ -34,7 +34,7 @@ impl Service for Sample {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         self.handled.fetch_add(1, Ordering::SeqCst);
@@ -44,13 +44,15 @@ impl Service for Sample {
                 writer.write(request.success_body(body))
             }
             LATER => {
-                let responder = Responder::new(connection, &request);
+                let responder = Responder::new(connection, request);
+                let request = request.clone();
                 std::thread::spawn(move || responder.send(request.success_body(&b"later"[..])));
                 Reply::Later
             }
             ASK_BACK => {
                 let (responder, connection) =
-                    (Responder::new(connection, &request), connection.clone());
+                    (Responder::new(connection, request), connection.clone());
+                let request = request.clone();
                 tokio::spawn(async move {
                     let answer = connection
                         .invoke(Command::request(ECHO).with_body(&b"?"[..]), SECOND)

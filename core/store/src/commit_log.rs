@@ -34,6 +34,9 @@ pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_m
 /// So many bytes of pages are made ready at once, and no fewer than these lie ahead of the writer.
 const AHEAD: i64 = 1 << 20;
 
+/// So much memory is kept for other records, in bytes.
+const MOST_KEPT: usize = 64 << 10;
+
 /// A segment and where it begins.
 #[derive(Clone)]
 pub(crate) struct LogSegment {
@@ -85,16 +88,6 @@ impl NewRecords {
         NewRecords::default()
     }
 
-    /// No records yet, with room for so many, and for so many bytes.
-    pub fn with_capacity(records: usize, length: usize) -> Self {
-        NewRecords {
-            bytes: Vec::with_capacity(length),
-            parts: SmallVec::with_capacity(records),
-            topic: None,
-            key_hashes: SmallVec::with_capacity(records),
-        }
-    }
-
     /// One record.
     pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
         NewRecords::one_with(record, "", tags, Keys::of(record.properties.as_bytes()))
@@ -107,9 +100,27 @@ impl NewRecords {
         tags: TagsCode,
         keys: Keys<'_>,
     ) -> Self {
-        let mut records = NewRecords::with_capacity(1, record.length_with(added));
+        let mut records = NewRecords::new();
         records.push_with(record, added, tags, keys);
         records
+    }
+
+    /// Makes room for so many more records, and for so many bytes.
+    pub fn reserve(&mut self, records: usize, length: usize) {
+        self.bytes.reserve(length);
+        self.parts.reserve(records);
+        self.key_hashes.reserve(records);
+    }
+
+    /// Removes them, but keeps their memory for others, unless that is much.
+    pub fn clear(&mut self) {
+        if self.bytes.capacity() > MOST_KEPT {
+            *self = NewRecords::new();
+        }
+        self.bytes.clear();
+        self.parts.clear();
+        self.topic = None;
+        self.key_hashes.clear();
     }
 
     /// Lays out another record behind those that are there; `keys` are those that its properties name.
@@ -117,7 +128,8 @@ impl NewRecords {
         self.push_with(record, "", tags, keys);
     }
 
-    fn push_with(
+    /// As [`push`](Self::push), with more properties behind the record's own, and the keys that all of them name.
+    pub fn push_with(
         &mut self,
         record: &record::NewRecord<'_>,
         added: &str,

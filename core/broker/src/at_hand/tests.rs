@@ -113,7 +113,7 @@ fn topics_take_turns_when_they_are_many() {
                 properties: "",
             };
             let topic = known.find(&broker, name).unwrap();
-            let stored = topic.append(&broker, 0, NewRecords::one(&record, TagsCode::Hash(0)));
+            let stored = topic.append(&broker, 0, &mut NewRecords::one(&record, TagsCode::Hash(0)));
             assert!(stored.is_ok());
             assert!(known.topics.len() <= MOST);
         }

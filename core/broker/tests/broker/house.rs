@@ -43,8 +43,8 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 struct Requests(mpsc::UnboundedSender<Command>);
 
 impl Service for Requests {
-    fn handle(&self, _: &Arc<Connection>, request: Command, _: &mut ResponseWriter<'_>) -> Reply {
-        let _ = self.0.send(request);
+    fn handle(&self, _: &Arc<Connection>, request: &Command, _: &mut ResponseWriter<'_>) -> Reply {
+        let _ = self.0.send(request.clone());
         Reply::Later
     }
 }

@@ -27,10 +27,10 @@ impl Service for FromBroker {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
-        let Some(group) = FromBroker::group_of(&request) else {
+        let Some(group) = FromBroker::group_of(request) else {
             let remark = format!(" request type {} not supported", request.code);
             return writer.write(request.failure(response::REQUEST_CODE_NOT_SUPPORTED, remark));
         };
@@ -43,7 +43,7 @@ impl Service for FromBroker {
             consumer.rebalance();
             return Reply::Later;
         }
-        let responder = Responder::new(connection, &request);
+        let (responder, request) = (Responder::new(connection, request), request.clone());
         tokio::spawn(async move {
             if let Some(answer) = consumer.asked(request).await {
                 responder.send(answer);

@@ -37,7 +37,7 @@ impl Service for Behaviour {
     fn handle(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         match request.code {
@@ -61,7 +61,7 @@ impl Behaviour {
     fn answer_send(
         &self,
         connection: &Arc<Connection>,
-        request: Command,
+        request: &Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
         let stored = {
@@ -83,7 +83,7 @@ impl Behaviour {
                 Reply::Later
             }
             Answer::WhenReleased => {
-                let responder = Responder::new(connection, &request);
+                let responder = Responder::new(connection, request);
                 let mut released = self.released.clone();
                 tokio::spawn(async move {
                     if released.wait_for(|released| *released).await.is_ok() {

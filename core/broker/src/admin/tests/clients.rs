@@ -84,7 +84,7 @@ async fn over_the_wire(broker: &TestBroker, request: Command) -> Command {
         fn handle(
             &self,
             connection: &Arc<ferromq_net::Connection>,
-            request: Command,
+            request: &Command,
             writer: &mut ResponseWriter<'_>,
         ) -> Reply {
             handle(&self.0, connection, request, writer)
