@@ -13,7 +13,7 @@ use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::header::HeaderError;
 use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
-use ferromq_protocol::message_id::OffsetId;
+use ferromq_protocol::message_id::{OffsetId, offset_ids};
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::NewRecord;
 use ferromq_protocol::{Command, batch, tags};
@@ -515,8 +515,9 @@ impl Sending<'_, '_> {
         };
         let offset = stored.appended.physical_offset;
         let first = OffsetId::new(broker.store_host, offset);
+        let all = (lengths.len() > 1).then(|| ids_from(broker.store_host, offset, lengths));
         let header = SendMessageResponse {
-            msg_id: &offset_ids(&first, broker.store_host, offset, lengths),
+            msg_id: all.as_deref().unwrap_or(first.as_str()),
             queue_id,
             queue_offset: stored.appended.queue_offset,
             transaction_id: unique_key,
@@ -543,25 +544,14 @@ impl Sending<'_, '_> {
     }
 }
 
-/// The offset ids of messages that were stored one after the other from `offset` on, joined by commas.
-/// `lengths` are those of a batch's records.
-fn offset_ids<'a>(
-    first: &'a OffsetId,
-    host: SocketAddr,
-    mut offset: i64,
-    lengths: &[usize],
-) -> Cow<'a, str> {
-    let Some(others @ [_, ..]) = lengths.split_last().map(|(_, before)| before) else {
-        return Cow::Borrowed(first.as_str());
-    };
-    let mut ids = String::with_capacity(57 * lengths.len());
-    ids.push_str(first.as_str());
-    for length in others {
-        offset += *length as i64;
-        ids.push(',');
-        ids.push_str(OffsetId::new(host, offset).as_str());
-    }
-    Cow::Owned(ids)
+/// The offset ids of messages that were stored one after the other from `start` on.
+fn ids_from(host: SocketAddr, mut start: i64, lengths: &[usize]) -> String {
+    let starts = lengths.iter().map(|length| {
+        let this = start;
+        start += *length as i64;
+        this
+    });
+    offset_ids(host, starts)
 }
 
 /// What a send that waited for the disk is answered. A failed sync means that the message may be

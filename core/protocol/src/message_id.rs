@@ -74,6 +74,20 @@ pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
     OffsetId::new(broker, physical_offset).as_str().to_string()
 }
 
+/// The ids of messages at several physical offsets of a broker, joined by commas.
+pub fn offset_ids(broker: SocketAddr, offsets: impl ExactSizeIterator<Item = i64>) -> String {
+    let mut ids = Vec::with_capacity(57 * offsets.len());
+    for offset in offsets {
+        if !ids.is_empty() {
+            ids.push(b',');
+        }
+        let OffsetId { digits, length } = OffsetId::new(broker, offset);
+        ids.extend_from_slice(&digits[..length]);
+    }
+    // Digits are text, which is found out once for all.
+    String::from_utf8(ids).unwrap_or_default()
+}
+
 /// What an offset message id says; `None` when the text is none.
 pub fn parse_offset_id(id: &str) -> Option<(SocketAddr, i64)> {
     let bytes: Vec<u8> = match id.len() {
@@ -197,6 +211,8 @@ mod tests {
         fn offset_ids_round_trip(ip: IpAddr, port: u16, offset: i64) {
             let broker = SocketAddr::new(ip, port);
             prop_assert_eq!(parse_offset_id(&offset_id(broker, offset)), Some((broker, offset)));
+            let both = [offset_id(broker, offset), offset_id(broker, !offset)];
+            prop_assert_eq!(offset_ids(broker, [offset, !offset].into_iter()), both.join(","));
         }
     }
 }

@@ -16,6 +16,11 @@ pub fn java_string_hash_after(before: i32, text: impl AsRef<[u8]>) -> i32 {
     text.encode_utf16().fold(before as u32, step) as i32
 }
 
+/// The same, with one more character of ASCII.
+pub fn java_string_hash_with(before: i32, character: u8) -> i32 {
+    step(before as u32, character) as i32
+}
+
 fn step(hash: u32, unit: impl Into<u32>) -> u32 {
     hash.wrapping_mul(31).wrapping_add(unit.into())
 }

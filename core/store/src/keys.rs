@@ -3,7 +3,7 @@
 use crate::commit_log::NewRecords;
 use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
-use ferromq_protocol::tags::java_string_hash_after;
+use ferromq_protocol::tags::{java_string_hash_after, java_string_hash_with};
 use std::ops::Range;
 
 /// The keys under which a message is found.
@@ -67,7 +67,7 @@ pub(crate) struct TopicHash(i32);
 
 impl TopicHash {
     pub(crate) fn of(topic: &[u8]) -> Self {
-        TopicHash(java_string_hash_after(java_string_hash_after(0, topic), b"#"))
+        TopicHash(java_string_hash_with(java_string_hash_after(0, topic), b'#'))
     }
 
     /// The hash of one of its keys: never negative.
