@@ -32,11 +32,9 @@ thread_local! {
 /// Does what makes this thread wait, and lets the connections that are ready be served by another one
 /// meanwhile.
 pub fn aside<T>(wait: impl FnOnce() -> T) -> T {
-    let Some(queue) = SERVES.with_borrow(Clone::clone) else { return wait() };
-    queue.leave();
-    let waited = wait();
-    queue.state.lock().awake += 1;
-    waited
+    let queue = SERVES.with_borrow(Clone::clone);
+    let _back = queue.as_deref().map(Queue::leave);
+    wait()
 }
 
 /// The runners of a server. They end when it is dropped, and what they run with them.
@@ -134,13 +132,14 @@ impl Queue {
         self.wake(woken, !first);
     }
 
-    /// This runner is about to wait for something else.
-    fn leave(&self) {
+    /// This runner is about to wait for something else; it is back when what is returned is dropped.
+    fn leave(&self) -> Away<'_> {
         let mut state = self.state.lock();
         state.awake -= 1;
         let woken = if state.ready.is_empty() { None } else { state.wake_if_due() };
         drop(state);
         self.wake(woken, true);
+        Away(self)
     }
 
     fn wake(&self, woken: Option<Waker>, elsewhere: bool) {
@@ -180,6 +179,15 @@ impl Queue {
                 return false;
             }
         }
+    }
+}
+
+/// A runner that waits for something else, or panics there.
+struct Away<'a>(&'a Queue);
+
+impl Drop for Away<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().awake += 1;
     }
 }
 
@@ -263,6 +271,23 @@ mod tests {
             other
         });
         other.await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_that_panics_while_it_waits_takes_no_runner_along() {
+        let crew = Crew::start(2);
+        for _ in 0..3 {
+            let task = crew.spawn(async { aside(|| panic!("as a test wants it")) });
+            assert!(tokio::spawn(task).await.unwrap_err().is_panic());
+        }
+        let asleep = async {
+            while crew.queue.state.lock().idle.len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, asleep).await.unwrap();
+        assert_eq!(crew.queue.state.lock().awake, 0);
+        crew.spawn(async {}).await;
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
