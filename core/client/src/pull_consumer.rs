@@ -155,10 +155,11 @@ impl PullConsumer {
         }
     }
 
-    /// Makes what was polled the group's progress.
+    /// Makes what was polled the group's progress, and waits until brokers have it. What one cannot be told is in
+    /// the log, and is stored with the next commit.
     pub async fn commit(&self) {
         self.note_polled();
-        self.core.persist().await;
+        self.core.commit().await;
     }
 
     /// The group's progress in a queue; `None` when it never committed.

@@ -213,10 +213,18 @@ impl Core {
         Duration::from_millis(self.instance.config.persist_consumer_offset_interval)
     }
 
-    /// Stores the progress of the queues that are this consumer's.
+    /// Has the progress of the queues that are this consumer's stored, without waiting for an answer.
     pub(crate) async fn persist(&self) {
-        let queues: Vec<MessageQueue> = self.queues.lock().keys().cloned().collect();
-        self.offsets.persist(&self.instance, &queues).await;
+        self.offsets.persist(&self.instance, &self.own_queues(), false).await;
+    }
+
+    /// Stores that progress, and waits until the brokers have it: for whoever asks for it.
+    pub(crate) async fn commit(&self) {
+        self.offsets.persist(&self.instance, &self.own_queues(), true).await;
+    }
+
+    fn own_queues(&self) -> Vec<MessageQueue> {
+        self.queues.lock().keys().cloned().collect()
     }
 
     /// Begins with a queue at `offset`.
@@ -259,7 +267,7 @@ impl Core {
     pub(crate) async fn remove_queue(&self, queue: &MessageQueue) {
         let Some(process) = self.queues.lock().remove(queue) else { return };
         process.drop_queue();
-        self.offsets.persist(&self.instance, std::slice::from_ref(queue)).await;
+        self.offsets.persist(&self.instance, std::slice::from_ref(queue), false).await;
         self.offsets.forget(queue);
         if self.is_orderly() && self.model == MessageModel::Clustering {
             rebalance::unlock(self, std::slice::from_ref(queue)).await;

@@ -117,18 +117,28 @@ impl Offsets {
         Ok(Some(header.offset))
     }
 
-    /// Stores the progress of these queues.
-    pub(crate) async fn persist(&self, instance: &Instance, queues: &[MessageQueue]) {
+    /// Stores the progress of these queues; `answered` waits until the brokers say that they have it.
+    pub(crate) async fn persist(
+        &self,
+        instance: &Instance,
+        queues: &[MessageQueue],
+        answered: bool,
+    ) {
         let failed = match &self.file {
             Some(file) => self.save(file).err(),
-            None => self.commit(instance, queues).await.err(),
+            None => self.commit(instance, queues, answered).await.err(),
         };
         if let Some(error) = failed {
             tracing::warn!(group = self.group, %error, "progress was not stored; trying again");
         }
     }
 
-    async fn commit(&self, instance: &Instance, queues: &[MessageQueue]) -> Result<(), Error> {
+    async fn commit(
+        &self,
+        instance: &Instance,
+        queues: &[MessageQueue],
+        answered: bool,
+    ) -> Result<(), Error> {
         let mut result = Ok(());
         for queue in queues {
             let Some(offset) = self.known(queue) else { continue };
@@ -141,6 +151,10 @@ impl Offsets {
             };
             let request = Command::request_with(code::UPDATE_CONSUMER_OFFSET, &header);
             let sent = match instance.reader(&queue.broker_name, 0) {
+                Ok((address, _)) if answered => {
+                    let answer = instance.invoke(&address, request, TIMEOUT).await;
+                    answer.and_then(|it| check("UPDATE_CONSUMER_OFFSET", &address, it)).map(drop)
+                }
                 Ok((address, _)) => instance.send(&address, request).await,
                 Err(error) => Err(error),
             };

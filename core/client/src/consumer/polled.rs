@@ -251,9 +251,10 @@ impl Consumer {
         self.push.statistics()
     }
 
-    /// Stores the group's progress now, instead of at the next turn of the clock.
+    /// Stores the group's progress now, instead of at the next turn of the clock, and waits until brokers have
+    /// it. What one cannot be told is in the log, and is stored at that turn.
     pub async fn commit(&self) {
-        self.push.core.persist().await;
+        self.push.core.commit().await;
     }
 
     /// Commits what was settled and leaves the group. Messages that are not settled come again, to
