@@ -4,19 +4,17 @@ use crate::chunk::Held;
 use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
 use crate::error::{AppendError, RecordFault, StoreError};
-use crate::keys::{Keys, NewKeys, TopicHash};
+use crate::keys::NewKeys;
 use crate::log_paths::LogPaths;
+use crate::new_records::NewRecords;
 use crate::preparer::Preparer;
 use crate::queue::Entry;
 use crate::segment_files;
 use crate::work::Work;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ferromq_model::flags::message;
 use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
 use parking_lot::Mutex;
-use smallvec::SmallVec;
-use std::convert::Infallible;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,136 +32,12 @@ pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_m
 /// So many bytes of pages are made ready at once, and no fewer than these lie ahead of the writer.
 const AHEAD: i64 = 1 << 20;
 
-/// So much memory is kept for other records, in bytes.
-const MOST_KEPT: usize = 64 << 10;
-
 /// A segment and where it begins.
 #[derive(Clone)]
 pub(crate) struct LogSegment {
     pub(crate) base: i64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn Segment>,
-}
-
-/// Records of one topic laid out one after the other, to be stored together.
-#[derive(Default)]
-pub struct NewRecords {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) parts: SmallVec<[Part; 1]>,
-    topic: Option<TopicHash>,
-    /// Hashes of their keys, in their order.
-    pub(crate) key_hashes: SmallVec<[u32; 4]>,
-}
-
-/// One of several records.
-#[derive(Clone, Copy)]
-pub(crate) struct Part {
-    pub(crate) length: usize,
-    pub(crate) tags: TagsCode,
-    /// How many keys it has.
-    pub(crate) keys: usize,
-}
-
-/// What a consume queue entry says about the record's tags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TagsCode {
-    /// The hash of the tags.
-    Hash(i64),
-    /// For the schedule topic: when to deliver, in ms after the record was stored.
-    DeliverAfter(i64),
-}
-
-impl TagsCode {
-    pub(crate) fn at(self, store_timestamp: i64) -> i64 {
-        match self {
-            TagsCode::Hash(hash) => hash,
-            TagsCode::DeliverAfter(delay) => store_timestamp + delay,
-        }
-    }
-}
-
-impl NewRecords {
-    /// No records yet.
-    pub fn new() -> Self {
-        NewRecords::default()
-    }
-
-    /// One record.
-    pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
-        NewRecords::one_with(record, "", tags, Keys::of(record.properties.as_bytes()))
-    }
-
-    /// One record with more properties behind its own, and the keys that all of them name.
-    pub fn one_with(
-        record: &record::NewRecord<'_>,
-        added: &str,
-        tags: TagsCode,
-        keys: Keys<'_>,
-    ) -> Self {
-        let mut records = NewRecords::new();
-        records.push_with(record, added, tags, keys);
-        records
-    }
-
-    /// Makes room for so many more records, and for so many bytes.
-    pub fn reserve(&mut self, records: usize, length: usize) {
-        self.bytes.reserve(length);
-        self.parts.reserve(records);
-        self.key_hashes.reserve(records);
-    }
-
-    /// Removes them, but keeps their memory for others, unless that is much.
-    pub fn clear(&mut self) {
-        if self.bytes.capacity() > MOST_KEPT {
-            *self = NewRecords::new();
-        }
-        self.bytes.clear();
-        self.parts.clear();
-        self.topic = None;
-        self.key_hashes.clear();
-    }
-
-    /// Lays out another record behind those that are there; `keys` are those that its properties name.
-    pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode, keys: Keys<'_>) {
-        self.push_with(record, "", tags, keys);
-    }
-
-    /// As [`push`](Self::push), with more properties behind the record's own, and the keys that all of them name.
-    pub fn push_with(
-        &mut self,
-        record: &record::NewRecord<'_>,
-        added: &str,
-        tags: TagsCode,
-        keys: Keys<'_>,
-    ) {
-        debug_assert_eq!(keys, Keys::of([record.properties, added].concat().as_bytes()));
-        let (start, keys_before) = (self.bytes.len(), self.key_hashes.len());
-        record::encode_with(&mut self.bytes, record, added);
-        if record.sys_flag & message::TRANSACTION_MASK != message::TRANSACTION_ROLLBACK {
-            let topic = *self.topic.get_or_insert_with(|| TopicHash::of(record.topic.as_bytes()));
-            let Ok(()) = keys.each_hash(topic, |hash| {
-                self.key_hashes.push(hash);
-                Ok::<_, Infallible>(())
-            });
-        }
-        let keys = self.key_hashes.len() - keys_before;
-        self.parts.push(Part { length: self.bytes.len() - start, tags, keys });
-    }
-
-    /// How many records there are.
-    pub fn len(&self) -> usize {
-        self.parts.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
-    }
-
-    /// All records together, in bytes.
-    pub fn byte_length(&self) -> usize {
-        self.bytes.len()
-    }
 }
 
 /// Where records went.

@@ -1,6 +1,6 @@
 //! The keys under which messages are found, and those on their way from the log into the index.
 
-use crate::commit_log::NewRecords;
+use crate::new_records::NewRecords;
 use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::tags::{java_string_hash_after, java_string_hash_with};

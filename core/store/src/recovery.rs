@@ -6,9 +6,10 @@
 //! that are no record end the log.
 
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{CommitLog, Step, TagsCode};
+use crate::commit_log::{CommitLog, Step};
 use crate::deleted::DeletedTopics;
 use crate::error::StoreError;
+use crate::new_records::TagsCode;
 use crate::queue::{Entry, Restored};
 use crate::queues::Queues;
 use ferromq_model::flags::message;

@@ -1,6 +1,6 @@
 use crate::background::{Background, Bell, IndexProgress, QueueProgress};
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, NewRecords, Step, Synced};
+use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, Step, Synced};
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
@@ -10,6 +10,7 @@ use crate::flusher::{FlushCallback, FlushLead, Flusher};
 use crate::health::Health;
 use crate::index::Index;
 use crate::lock::DirectoryLock;
+use crate::new_records::NewRecords;
 use crate::os_disk::OsDisk;
 use crate::queue::{Entry, Patience, Queue};
 use crate::queues::Queues;
