@@ -2,8 +2,8 @@
 //!
 //! - [`rows`] says what is measured, one module for each row of the table; [`run`] goes through them in turns.
 //! - [`rig`] starts, freezes and ends the [`servers`]; [`load`] runs `ferromq bench`, [`apache_load`] Apache's own
-//!   benchmark classes, [`clients`] the client of each language, on the [`cores`] that a row wants; [`sendfile`] and [`fdatasync`] the machine's limits; [`warm_memory`] spares
-//!   everyone what a virtual machine's host takes for new memory.
+//!   benchmark classes, [`clients`] the client of each language, on the [`cores`] that a row wants; [`sendfile`] and [`fdatasync`] the machine's limits; the [`page_cache`] is full for
+//!   everyone, as on a machine that has run for a day.
 //! - [`results`] holds the figures with their [`target`]s and [`unit`]s; [`page`] and [`plots`] show them, and
 //!   [`publish`] writes them into `docs/benchmarks/` and the README.
 
@@ -17,6 +17,7 @@ pub mod interrupt;
 pub mod load;
 pub mod machine;
 pub mod page;
+pub mod page_cache;
 pub mod plots;
 pub mod proc;
 pub mod progress;
@@ -30,4 +31,3 @@ pub mod sendfile;
 pub mod servers;
 pub mod target;
 pub mod unit;
-pub mod warm_memory;

@@ -16,9 +16,9 @@ pub struct Machine {
     pub cores: usize,
     /// Bytes.
     pub memory: u64,
-    /// Bytes that were touched for servers to take; none where no host hands out memory.
+    /// Whether the page cache was filled before each measurement.
     #[serde(default)]
-    pub warm_memory: u64,
+    pub full_cache: bool,
     /// Release of the kernel.
     pub kernel: String,
     /// Commit of FerroMQ, with `+` if files had been changed since.
@@ -32,7 +32,7 @@ pub struct Machine {
 }
 
 /// Looks at this machine.
-pub fn look(ferromq: &Path, jvm: &Jvm, warm_memory: u64) -> Machine {
+pub fn look(ferromq: &Path, jvm: &Jvm, full_cache: bool) -> Machine {
     let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = file("/proc/cpuinfo");
     let cpu = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':'));
@@ -53,7 +53,7 @@ pub fn look(ferromq: &Path, jvm: &Jvm, warm_memory: u64) -> Machine {
         cpu: cpu.map_or("unknown", |(_, name)| name.trim()).to_owned(),
         cores: std::thread::available_parallelism().map_or(1, Into::into),
         memory: memory(),
-        warm_memory,
+        full_cache,
         kernel: file("/proc/sys/kernel/osrelease").trim().to_owned(),
         commit: commit(),
         versions,

@@ -60,18 +60,17 @@ fn provenance(report: &Report) -> String {
         run.repetitions,
         run.seconds.div_ceil(60),
         run.mode,
-    ) + &warm_memory(machine)
+    ) + full_cache(machine)
 }
 
-fn warm_memory(machine: &Machine) -> String {
-    if machine.warm_memory == 0 {
-        return String::new();
+fn full_cache(machine: &Machine) -> &'static str {
+    match machine.full_cache {
+        true => {
+            "The machine is a virtual one, whose host hands out memory at the first touch; so its page cache was full before each measurement, as \
+             on a machine that has run for a day.\n\n"
+        }
+        false => "",
     }
-    format!(
-        "The machine is a virtual one, whose host may hand out memory at the first touch; so up to {:.1} GiB of touched memory \
-         are there for each server to take, as on a machine that has run for a while.\n\n",
-        machine.warm_memory as f64 / (1u64 << 30) as f64,
-    )
 }
 
 fn line(row: &Row, measure: &Measure, first: bool) -> String {

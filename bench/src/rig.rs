@@ -4,10 +4,10 @@
 use crate::interrupt;
 use crate::load::{self, Load};
 use crate::machine;
+use crate::page_cache::PageCache;
 use crate::results::Subject;
 use crate::scale::Scale;
 use crate::servers::{Jvm, Launcher, Running, Settings};
-use crate::warm_memory::WarmMemory;
 use ferromq_interop::{Problem, skip};
 use rustix::fs::FlockOperation;
 use std::fs::File;
@@ -28,9 +28,7 @@ pub struct Rig {
     pub samples: Vec<serde_json::Value>,
     /// What cost a row a part of its figures only.
     pub lost: Vec<Problem>,
-    /// Bytes of touched memory that are held for servers to take.
-    pub warm_bytes: u64,
-    warm_memory: Option<WarmMemory>,
+    page_cache: Option<PageCache>,
     apache: Option<Apache>,
     _lock: Option<File>,
 }
@@ -79,11 +77,8 @@ impl Rig {
             .canonicalize()
             .map_err(|source| Problem::File { path: scratch.clone(), source })?;
         let jvm = Jvm::here();
-        let warm_bytes = match machine::is_virtual() {
-            true => scale.warm_memory.min(machine::memory() / 4),
-            false => 0,
-        };
-        let warm_memory = (warm_bytes > 0).then(|| WarmMemory::new(warm_bytes)).transpose()?;
+        let fills = scale.full_cache && machine::is_virtual();
+        let page_cache = fills.then(|| PageCache::new(&scratch)).transpose()?;
         Ok(Rig {
             scale,
             ferromq,
@@ -91,11 +86,15 @@ impl Rig {
             scratch,
             samples: Vec::new(),
             lost: Vec::new(),
-            warm_bytes,
-            warm_memory,
+            page_cache,
             apache: None,
             _lock: None,
         })
+    }
+
+    /// Whether the page cache is filled before each measurement.
+    pub fn fills_cache(&self) -> bool {
+        self.page_cache.is_some()
     }
 
     /// What starts servers.
@@ -210,11 +209,11 @@ impl Rig {
 
     /// Waits until the disk has what was written before and has forgotten what was deleted, so that nobody pays
     /// for the one before; and makes sure that nobody pays for a host that hands out memory.
-    pub fn written_back(&self) -> Result<(), Problem> {
+    pub fn written_back(&mut self) -> Result<(), Problem> {
         interrupt::check()?;
         rustix::fs::sync();
-        if let Some(memory) = &self.warm_memory {
-            memory.hold()?;
+        if let Some(cache) = &mut self.page_cache {
+            cache.fill()?;
         }
         // Discards of deleted files go on for a moment after that.
         interrupt::rest(self.scale.settle)

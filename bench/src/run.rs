@@ -89,7 +89,7 @@ pub fn run(
             mode: rig.scale.mode.to_owned(),
             repetitions: rig.scale.repetitions,
         },
-        machine: machine::look(&rig.ferromq, &rig.jvm, rig.warm_bytes),
+        machine: machine::look(&rig.ferromq, &rig.jvm, rig.fills_cache()),
         rows: selection.rows.iter().map(|row| empty(row)).collect(),
     };
     for repetition in 0..rig.scale.repetitions {

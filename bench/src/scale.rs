@@ -17,8 +17,8 @@ pub struct Scale {
     pub warm_up: Duration,
     /// What the disk is given to come to rest before a measurement.
     pub settle: Duration,
-    /// Bytes of touched memory that are held for servers to take, on a virtual machine.
-    pub warm_memory: u64,
+    /// Whether a virtual machine's page cache is filled before each measurement.
+    pub full_cache: bool,
     /// Load on a Java server before it is measured at all.
     pub jvm_warm_up: Duration,
     /// Rest before idle servers are watched, and how long they are.
@@ -53,7 +53,7 @@ impl Scale {
             latency: seconds(8),
             warm_up: seconds(1),
             settle: Duration::from_millis(500),
-            warm_memory: 6 << 30,
+            full_cache: true,
             jvm_warm_up: seconds(20),
             idle: (seconds(5), seconds(10)),
             hold: seconds(15),
@@ -80,7 +80,6 @@ impl Scale {
             latency: seconds(3),
             idle: (seconds(3), seconds(5)),
             hold: seconds(5),
-            warm_memory: 3 << 30,
             backlog: 300_000,
             log_bytes: 1 << 30,
             restarts: 1,
@@ -98,7 +97,7 @@ impl Scale {
             latency: Duration::from_millis(200),
             warm_up: Duration::ZERO,
             settle: Duration::ZERO,
-            warm_memory: 0,
+            full_cache: false,
             jvm_warm_up: Duration::ZERO,
             idle: (Duration::ZERO, Duration::from_millis(200)),
             hold: Duration::from_millis(200),
