@@ -32,12 +32,21 @@ pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_m
 /// So many bytes of pages are made ready at once, and no fewer than these lie ahead of the writer.
 const AHEAD: i64 = 1 << 20;
 
+/// When so many bytes are held back, they are written, in any case.
+const MOST_HELD_BACK: usize = 256 << 10;
+
 /// A segment and where it begins.
 #[derive(Clone)]
 pub(crate) struct LogSegment {
     pub(crate) base: i64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn Segment>,
+}
+
+impl LogSegment {
+    fn append(&self, at: i64, bytes: &[u8], end: i64) {
+        self.file.append((at - self.base) as usize, bytes, (end - self.base) as usize);
+    }
 }
 
 /// Where records went.
@@ -67,7 +76,10 @@ pub(crate) struct Synced {
 
 struct Writer {
     segment: Option<LogSegment>,
+    /// Where the next record goes.
     position: i64,
+    /// Records before that which are not written yet.
+    held_back: Vec<u8>,
     asked_for_next: bool,
     /// Up to where pages have been asked for.
     ready: i64,
@@ -77,7 +89,40 @@ struct Writer {
 
 impl Writer {
     fn at(position: i64, keys: NewKeys) -> Self {
-        Writer { segment: None, position, asked_for_next: false, ready: position, keys }
+        Writer {
+            segment: None,
+            position,
+            held_back: Vec::new(),
+            asked_for_next: false,
+            ready: position,
+            keys,
+        }
+    }
+
+    /// Puts bytes at the end of the segment. What may be held back is written with what follows.
+    fn put(&mut self, bytes: &[u8], hold_back: bool) {
+        if hold_back {
+            self.held_back.extend_from_slice(bytes);
+        } else if let Some(segment) = &self.segment {
+            segment.append(self.position, bytes, self.position + bytes.len() as i64);
+        }
+        self.position += bytes.len() as i64;
+        if self.held_back.len() >= MOST_HELD_BACK {
+            self.write();
+            // A batch may be large, and memory is kept.
+            self.held_back.shrink_to(MOST_HELD_BACK);
+        }
+    }
+
+    /// Writes what was held back.
+    fn write(&mut self) {
+        if let Some(segment) = &self.segment
+            && !self.held_back.is_empty()
+        {
+            let start = self.position - self.held_back.len() as i64;
+            segment.append(start, &self.held_back, self.position);
+            self.held_back.clear();
+        }
     }
 
     fn go_on(&mut self, position: i64, segment: Option<LogSegment>) {
@@ -100,6 +145,9 @@ pub(crate) struct CommitLog {
     disk: Arc<dyn Disk>,
     paths: Arc<LogPaths>,
     size: i64,
+    /// Whether records are written only when somebody asks for it: no reader sees them before they are on
+    /// disk anyway.
+    holds_back: bool,
     segments: ArcSwap<Vec<LogSegment>>,
     tail: Tail,
     /// Where the last segment ends.
@@ -145,6 +193,7 @@ impl CommitLog {
             disk,
             paths,
             size,
+            holds_back: config.sync_flush(),
             segments: ArcSwap::from_pointee(segments),
             tail: Tail {
                 writer: Mutex::new(Writer::at(end, NewKeys::with_limit(keys))),
@@ -207,7 +256,8 @@ impl CommitLog {
         })
     }
 
-    /// Stores records at the end of the log, with consecutive queue offsets.
+    /// Stores records at the end of the log, with consecutive queue offsets. With synchronous flush they
+    /// are in this process's memory until they are [written](Self::write) or [synced](Self::sync).
     ///
     /// The critical section decides the place, fills it in, and copies; it waits only when the
     /// next segment is not ready yet.
@@ -223,8 +273,9 @@ impl CommitLog {
         }
         let mut writer = self.tail.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
         self.room_for(&mut writer, length)?;
-        let segment = writer.segment.as_ref();
-        let segment = segment.ok_or_else(|| AppendError::NoSegment("none is open".to_string()))?;
+        if writer.segment.is_none() {
+            return Err(AppendError::NoSegment("none is open".to_string()));
+        }
         let (start, timestamp) = (writer.position, now_ms(&*self.disk));
         let mut at = 0;
         for (index, part) in records.parts.iter().enumerate() {
@@ -232,10 +283,8 @@ impl CommitLog {
             record::place(bytes, queue_offset + index as i64, start + at as i64, timestamp);
             at += part.length;
         }
-        let within = (start - segment.base) as usize;
-        segment.file.append(within, &records.bytes, within + length);
-        let end = start + length as i64;
-        writer.position = end;
+        writer.put(&records.bytes, self.holds_back);
+        let end = writer.position;
         writer.keys.add(records, start, timestamp);
         let last = records.parts.last().map_or(0, |part| part.length);
         self.tail.last.store(end - last as i64, Ordering::Relaxed);
@@ -244,10 +293,18 @@ impl CommitLog {
         Ok(Placed { start, end, timestamp })
     }
 
+    /// Writes what was held back.
+    pub(crate) fn write(&self) {
+        if self.holds_back {
+            self.tail.writer.lock().write();
+        }
+    }
+
     /// Takes the keys of the records that were stored since it was called last, or since the start, and
-    /// returns where the log ends.
+    /// returns where the log ends, up to which it is written.
     pub(crate) fn take_keys(&self, taken: &mut NewKeys) -> i64 {
         let mut writer = self.tail.writer.lock();
+        writer.write();
         let position = writer.position;
         writer.keys.take(position, taken);
         position
@@ -295,13 +352,14 @@ impl CommitLog {
         };
         let new = self.preparer.take(base).map_err(AppendError::NoSegment)?;
         let (path, file): (_, Arc<dyn Segment>) = (new.path, new.file.into());
+        writer.write();
         if let Some(full) = &writer.segment {
-            let within = (writer.position - full.base) as usize;
-            let left = self.size as usize - within;
+            let end = full.base + self.size;
+            let left = end - writer.position;
             let mut blank = [0; BLANK];
             blank[..4].copy_from_slice(&(left as u32).to_be_bytes());
             blank[4..].copy_from_slice(&MAGIC_BLANK.to_be_bytes());
-            full.file.append(within, &blank, self.size as usize);
+            full.append(writer.position, &blank, end);
         }
         let segment = LogSegment { base, path, file };
         let mut segments = Vec::clone(&self.segments.load());
@@ -333,7 +391,7 @@ impl CommitLog {
         start.div_euclid(self.size) == (end - 1).div_euclid(self.size)
     }
 
-    /// Where the next record goes.
+    /// Where the next record goes. What is before it can be read once it is written.
     pub(crate) fn end(&self) -> i64 {
         self.tail.end.load(Ordering::Acquire)
     }
@@ -509,7 +567,8 @@ impl CommitLog {
     pub(crate) fn sync(&self) -> std::io::Result<i64> {
         let from = self.flushed();
         let (to, last) = {
-            let writer = self.tail.writer.lock();
+            let mut writer = self.tail.writer.lock();
+            writer.write();
             (writer.position, self.last())
         };
         for segment in self.segments.load().iter() {

@@ -112,8 +112,10 @@ impl Flusher {
         }
     }
 
-    /// Calls back once everything before `position` is on disk; the thread sees to that.
+    /// Calls back once everything before `position` is on disk; the thread sees to that. The system has it
+    /// when this returns, so that it outlives the process.
     pub(crate) fn when_flushed(&self, position: i64, callback: FlushCallback) {
+        self.shared.log.write();
         self.when_flushed_together(position, callback);
         self.flush_soon();
     }
@@ -297,6 +299,10 @@ impl Shared {
         let settled =
             |waiter: &mut Waiter| waiter.position <= flushed || failed || waiter.deadline <= now;
         let done: Vec<Waiter> = self.state.lock().waiters.extract_if(.., settled).collect();
+        if done.iter().any(|waiter| waiter.position > flushed) {
+            // A message that is late is stored all the same.
+            self.log.write();
+        }
         for waiter in done {
             let outcome = match waiter.position <= flushed {
                 true => FlushOutcome::Flushed,

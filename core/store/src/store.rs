@@ -237,7 +237,9 @@ impl Store {
     }
 
     /// Stores records in a queue, one after the other. They can be read at once, or with
-    /// synchronous flush once they are on disk.
+    /// synchronous flush once they are on disk. With that they are in this process's memory alone until
+    /// [`when_flushed`](Self::when_flushed), or a flush that serves
+    /// [those who come together](Self::when_flushed_together): one write for all of these.
     ///
     /// # Errors
     /// Nothing was stored then.
@@ -299,7 +301,7 @@ impl Store {
     }
 
     /// Calls back once everything before the physical offset `position` is on disk, or will not
-    /// be. The callback must not block.
+    /// be. When this returns, a process that is killed does not lose it any more. The callback must not block.
     pub fn when_flushed(&self, position: i64, callback: FlushCallback) {
         self.flusher.when_flushed(position, callback);
     }

@@ -8,6 +8,7 @@ mod long_log;
 mod many_queues;
 mod pages;
 mod retention;
+mod together;
 mod watched_disk;
 
 use ferromq_protocol::record::NewRecord;

@@ -15,6 +15,8 @@ pub struct Watch {
     pub calls: AtomicUsize,
     /// Looks into segments.
     pub looks: AtomicUsize,
+    /// Writes to segments.
+    pub writes: AtomicUsize,
     /// Which pages of segments were made ready, and whether for frequent syncs.
     pub ready: Mutex<Vec<(PathBuf, Range<usize>, bool)>>,
     pub used_percent: AtomicUsize,
@@ -48,6 +50,7 @@ impl Segment for WatchedSegment {
         self.0.published()
     }
     fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        self.1.writes.fetch_add(1, Ordering::SeqCst);
         self.0.append(at, bytes, end);
     }
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {

@@ -481,6 +481,14 @@ impl Segment for SimulatedSegment {
     }
 
     fn append(&self, at: usize, bytes: &[u8], end: usize) {
+        if !self.handle.is_alive() {
+            // What the program held back has gone with it, whatever its remains take for written.
+            let image = lock(&self.handle.image);
+            let mut before = vec![0; bytes.len()];
+            image.seen.read_exact_at(&mut before, at as u64).unwrap();
+            self.real.append(at, bytes, end);
+            return image.seen.write_all_at(&before, at as u64).unwrap();
+        }
         self.real.append(at, bytes, end);
         self.handle.wrote(at..at + bytes.len());
     }

@@ -19,7 +19,11 @@ fn holds(sync_flush: bool, operations: &[Operation]) {
 }
 
 fn append(topic: usize, queue: i32, count: usize, size: usize) -> Operation {
-    Append { topic, queue, count, size }
+    Append { topic, queue, count, size, together: false }
+}
+
+fn append_together(topic: usize, queue: i32, count: usize, size: usize) -> Operation {
+    Append { topic, queue, count, size, together: true }
 }
 
 #[test]
@@ -40,6 +44,24 @@ fn queue_entries_that_a_killed_process_wrote_are_synced_by_the_next() {
 #[test]
 fn what_a_killed_process_left_unsynced_in_the_log_is_on_disk_before_it_counts() {
     holds(true, &[append(0, 0, 3, 600), append(1, 0, 4, 1400), Kill, Compare]);
+}
+
+#[test]
+fn what_was_held_back_is_written_before_what_follows_it() {
+    holds(true, &[append_together(0, 0, 2, 64), append(1, 0, 1, 64), Kill, Compare]);
+    // Also at the end of a segment.
+    let mut plan = vec![append_together(0, 0, 3, 1400); 3];
+    plan.extend([append(1, 0, 1, 64), Kill, Compare]);
+    holds(true, &plan);
+}
+
+#[test]
+fn the_log_goes_on_where_it_ends_when_what_was_held_back_is_lost() {
+    let lost = [append_together(0, 0, 2, 64), Kill, append_together(0, 0, 1, 600), Flush, Compare];
+    holds(true, &lost);
+    let deleted =
+        [append_together(0, 0, 2, 64), DeleteTopic { topic: 0 }, Kill, append(0, 0, 1, 64), Flush];
+    holds(true, &deleted);
 }
 
 #[test]

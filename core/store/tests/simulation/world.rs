@@ -21,6 +21,8 @@ pub enum Operation {
         queue: i32,
         count: usize,
         size: usize,
+        /// Whether it waits for a flush with others that come together.
+        together: bool,
     },
     Flush,
     WriteQueues {
@@ -75,6 +77,7 @@ fn draw(random: &mut fastrand::Rng) -> Operation {
             count: if random.u8(..4) == 0 { random.usize(2..5) } else { 1 },
             // Mostly of one size, so that what an old tail holds fits where new records end.
             size: [0, 64, 64, 64, 64, 600, random.usize(..1500)][random.usize(..7)],
+            together: random.bool(),
         },
         40..53 => Operation::Flush,
         53..55 => Operation::SaveTable,
@@ -103,6 +106,8 @@ struct Message {
     answer: Arc<AtomicU8>,
     /// A consumer got it.
     seen: bool,
+    /// The system has it, so that it outlives the process.
+    written: bool,
 }
 
 /// What went wrong, in words.
@@ -189,8 +194,8 @@ impl World {
 
     fn act(&mut self, operation: Operation) -> Result<(), Problem> {
         match operation {
-            Operation::Append { topic, queue, count, size } => {
-                self.append(topic, queue, count, size)?;
+            Operation::Append { topic, queue, count, size, together } => {
+                self.append(topic, queue, count, size, together)?;
             }
             Operation::Flush => self.store().flush(),
             Operation::WriteQueues { sync } => self.store().write_queues(sync),
@@ -235,6 +240,7 @@ impl World {
         queue: i32,
         count: usize,
         size: usize,
+        together: bool,
     ) -> Result<(), Problem> {
         let (mut records, mut messages) = (NewRecords::new(), Vec::new());
         for _ in 0..count {
@@ -279,17 +285,27 @@ impl World {
         }
         let answer = Arc::new(AtomicU8::new(0));
         let told = answer.clone();
-        store.when_flushed(
-            placed.end,
-            Box::new(move |outcome| {
-                told.store(u8::from(outcome == FlushOutcome::Flushed), Ordering::SeqCst);
-            }),
-        );
+        let callback: FlushCallback = Box::new(move |outcome| {
+            told.store(u8::from(outcome == FlushOutcome::Flushed), Ordering::SeqCst);
+        });
+        match together {
+            true => store.when_flushed_together(placed.end, callback),
+            false => store.when_flushed(placed.end, callback),
+        }
+        // Until the flush, a process that is killed takes along who waits for it together with others.
+        let written = !(together && self.plan.sync_flush);
+        if written {
+            for message in self.queues.values_mut().flatten() {
+                message.written = true;
+            }
+        }
+        let list = self.queues.entry((topic, queue)).or_default();
         let mut start = placed.physical_offset;
         for (body, key, length) in messages {
             let end = start + length as i64;
             let answer = answer.clone();
-            list.push(Message { body, key, physical_offset: start, end, answer, seen: false });
+            let physical_offset = start;
+            list.push(Message { body, key, physical_offset, end, answer, seen: false, written });
             start = end;
         }
         Ok(())
@@ -448,7 +464,11 @@ impl World {
             let must = messages.iter().rposition(|message| {
                 let promised = message.answer.load(Ordering::SeqCst) == 1;
                 let shown = self.plan.sync_flush && message.seen;
-                let kept = !matches!(end, End::PowerCut(_)) && !failed;
+                let kept = match end {
+                    End::Close | End::Rebuild => !failed,
+                    End::Kill => message.written && !failed,
+                    End::PowerCut(_) => false,
+                };
                 promised || shown || kept || message.end <= flushed
             });
             let must = must.map_or(0, |last| last as i64 + 1);
