@@ -3,7 +3,7 @@
 
 use crate::disk::{Segment, Words};
 use crate::os_disk;
-use memmap2::{Advice, MmapRaw};
+use memmap2::{Advice, MmapRaw, UncheckedAdvice};
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
@@ -27,6 +27,8 @@ pub(crate) struct MappedSegment {
     map: MmapRaw,
     file: Arc<File>,
     published: AtomicUsize,
+    /// Whose pages the process has let go of, from the start.
+    let_go: AtomicUsize,
     /// Held while unpublished bytes are written, so that no two writes overlap.
     writing: Mutex<()>,
     /// Whether appends are written to the file, not through the map. Both change the same memory, but a
@@ -44,9 +46,28 @@ impl MappedSegment {
             map,
             file: Arc::new(file),
             published: AtomicUsize::new(published),
+            let_go: AtomicUsize::new(0),
             writing: Mutex::new(()),
             often_synced: AtomicBool::new(false),
         })
+    }
+
+    /// Takes pages that were written out of the process's tables; their bytes stay in the page cache, and
+    /// come back with the next look at them. A sync makes each page of the tables read-only by itself, and
+    /// interrupts the other processors for each.
+    fn let_go_of_pages(&self, end: usize) {
+        let from = self.let_go.fetch_max(end - end % PAGE, Ordering::Relaxed);
+        if from < end - end % PAGE {
+            // To the end of the file: pages that were made ready are in the tables, too.
+            // SAFETY: the map is shared and of a file, so that no byte changes, for readers and writers neither.
+            let _ = unsafe {
+                self.map.unchecked_advise_range(
+                    UncheckedAdvice::DontNeed,
+                    from,
+                    self.length() - from,
+                )
+            };
+        }
     }
 
     /// Writes zeros where nothing is published, and has the system begin to bring them to the disk.
@@ -133,7 +154,10 @@ impl Segment for MappedSegment {
         Some(&self.file)
     }
 
-    fn sync(&self, _end: usize) -> io::Result<()> {
+    fn sync(&self, end: usize) -> io::Result<()> {
+        if !self.often_synced.load(Ordering::Relaxed) {
+            self.let_go_of_pages(end);
+        }
         // The descriptor's sync covers mapped writes too, and reports errors of write-back that
         // happened since the last one, which msync may not.
         self.file.sync_data()

@@ -84,3 +84,35 @@ fn zeros_that_go_ahead_of_the_writer_never_get_over_a_message() {
     drop(store);
     check(&Store::open(config).unwrap());
 }
+
+#[test]
+fn pages_of_what_was_synced_are_let_go_of_and_their_bytes_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let config = StoreConfig {
+        mapped_file_size_commit_log: 16 << 20,
+        // Nobody else syncs.
+        flush_interval_commit_log: 60_000,
+        ..config(root.path())
+    };
+    let disk = WatchedDisk::default();
+    let watch = disk.0.clone();
+    let store = Store::open_on(Arc::new(disk), config.clone()).unwrap();
+    let touched = || {
+        mappings(&config.commit_log_directories()[0])
+            .iter()
+            .map(|mapping| mapping.touched)
+            .sum::<usize>()
+    };
+    let bodies = [vec![7; 1100 << 10], vec![9; 1100 << 10]];
+    // Longer than a megabyte, so that pages are asked for once, and are there when that is done.
+    let end = put(&store, "T", 0, &bodies[0]).end;
+    wait_for_pages(&watch, end);
+    assert!(touched() >= 2 << 20, "written, and made ready: {}", touched());
+    store.flush();
+    assert!(touched() <= 64 << 10, "{} bytes are still in the tables", touched());
+    put(&store, "T", 0, &bodies[1]);
+    for (offset, body) in bodies.iter().enumerate() {
+        let found = read(&store, "T", 0, offset as i64);
+        assert!(RecordView::parse(&found.chunks[0]).unwrap().body() == body);
+    }
+}
