@@ -414,7 +414,7 @@ ferromq_error_t *ferromq_consumer_pause(const ferromq_consumer_t *consumer);
 ferromq_error_t *ferromq_consumer_resume(const ferromq_consumer_t *consumer);
 
 /**
- * Stores the group's progress now, instead of every few seconds.
+ * Stores the group's progress now, instead of every few seconds, and waits until the brokers have it.
  */
 ferromq_error_t *ferromq_consumer_commit(const ferromq_consumer_t *consumer);
 
@@ -757,7 +757,7 @@ ferromq_error_t *ferromq_pull_consumer_poll(const ferromq_pull_consumer_t *consu
                                             ferromq_batch_t **batch);
 
 /**
- * Stores progress now: what was polled counts as handled.
+ * Stores progress now, and waits until the brokers have it: what was polled counts as handled.
  */
 ferromq_error_t *ferromq_pull_consumer_commit(const ferromq_pull_consumer_t *consumer);
 

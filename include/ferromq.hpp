@@ -608,7 +608,7 @@ public:
     void pause() { detail::check(ferromq_consumer_pause(handle_.get())); }
     /// Pulls messages again.
     void resume() { detail::check(ferromq_consumer_resume(handle_.get())); }
-    /// Stores the group's progress now.
+    /// Stores the group's progress now, and waits until the brokers have it.
     void commit() { detail::check(ferromq_consumer_commit(handle_.get())); }
     /// Waits for the handler, stores progress and leaves the group.
     void close() { detail::check(ferromq_consumer_close(handle_.get())); }
@@ -680,7 +680,7 @@ public:
         return Batch(detail::made<ferromq_batch_t>(ferromq_pull_consumer_poll, handle_.get(), max,
                                                    std::int64_t{timeout.count()}));
     }
-    /// Stores progress now: what was polled counts as handled.
+    /// Stores progress now, and waits until the brokers have it: what was polled counts as handled.
     void commit() { detail::check(ferromq_pull_consumer_commit(handle_.get())); }
     /// Stores progress and ends the consumer.
     void close() { detail::check(ferromq_pull_consumer_close(handle_.get())); }

@@ -300,7 +300,7 @@ pub unsafe extern "C" fn ferromq_consumer_resume(
     })
 }
 
-/// Stores the group's progress now, instead of every few seconds.
+/// Stores the group's progress now, instead of every few seconds, and waits until the brokers have it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_consumer_commit(
     consumer: *const ferromq_consumer_t,

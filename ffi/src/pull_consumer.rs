@@ -232,7 +232,7 @@ pub unsafe extern "C" fn ferromq_pull_consumer_poll(
     })
 }
 
-/// Stores progress now: what was polled counts as handled.
+/// Stores progress now, and waits until the brokers have it: what was polled counts as handled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ferromq_pull_consumer_commit(
     consumer: *const ferromq_pull_consumer_t,

@@ -97,7 +97,7 @@ export declare class Consumer implements AsyncIterable<Batch> {
     pause(): void;
     /** Fetches messages again. */
     resume(): void;
-    /** Stores the group's progress now, instead of every `persistConsumerOffsetInterval`. */
+    /** Stores the group's progress now, instead of every `persistConsumerOffsetInterval`; resolves when the brokers have it. */
     commit(): Promise<void>;
     /**
      * Stores progress and leaves the group. Messages that are not settled come again. Polls that wait

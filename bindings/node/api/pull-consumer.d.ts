@@ -42,7 +42,7 @@ export declare class PullConsumer implements AsyncIterable<ReceivedMessage[]> {
     pause(queues: readonly MessageQueue[]): void;
     /** Fetches messages of these queues again. */
     resume(queues: readonly MessageQueue[]): void;
-    /** Makes what was polled the group's progress. */
+    /** Makes what was polled the group's progress; resolves when the brokers have it. */
     commit(): Promise<void>;
     /** Commits what was polled if `autoCommit` is on, and leaves. Closing twice does nothing. */
     close(): Promise<void>;

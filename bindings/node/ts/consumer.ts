@@ -263,7 +263,7 @@ export class Consumer implements AsyncIterable<Batch> {
     this.#native.resume();
   }
 
-  /** Stores the group's progress now, instead of every `persistConsumerOffsetInterval`. */
+  /** Stores the group's progress now, instead of every `persistConsumerOffsetInterval`; resolves when the brokers have it. */
   commit(): Promise<void> {
     return this.#native.commit();
   }

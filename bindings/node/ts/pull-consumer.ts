@@ -114,7 +114,7 @@ export class PullConsumer implements AsyncIterable<ReceivedMessage[]> {
     this.#native.resume([...queues]);
   }
 
-  /** Makes what was polled the group's progress. */
+  /** Makes what was polled the group's progress; resolves when the brokers have it. */
   commit(): Promise<void> {
     return this.#native.commit();
   }

@@ -168,7 +168,7 @@ class Consumer(Closing[NativeConsumer]):
         self._native.resume()
 
     def commit(self) -> None:
-        """Stores progress now, instead of every few seconds."""
+        """Stores progress now, instead of every few seconds, and waits until the brokers have it."""
         self._native.commit().wait()
 
     def close(self) -> None:

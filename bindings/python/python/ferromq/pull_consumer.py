@@ -75,7 +75,7 @@ class PullConsumer(Closing[NativePullConsumer]):
         self._native.resume(list(queues))
 
     def commit(self) -> None:
-        """Stores progress now."""
+        """Stores progress now, and waits until the brokers have it."""
         self._native.commit().wait()
 
 

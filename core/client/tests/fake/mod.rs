@@ -1,4 +1,5 @@
 //! Name servers and brokers that answer as a test wants.
+#![allow(dead_code)] // No test needs all of it.
 
 use ferromq_client::{ClientConfig, ProducerConfig};
 use ferromq_net::{Connection, Reply, Responder, ResponseWriter, Server, ServerOptions, Service};
@@ -6,13 +7,15 @@ use ferromq_protocol::Command;
 use ferromq_protocol::body::{BrokerData, QueueData, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
-use ferromq_protocol::headers::{RouteRequest, SendMessageRequestV2, SendMessageResponse};
+use ferromq_protocol::headers::{
+    OffsetResponse, RouteRequest, SendMessageRequestV2, SendMessageResponse,
+};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What becomes of a send.
+/// What becomes of a send, or of progress that is to be stored.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer {
     /// Answered with this code.
@@ -29,6 +32,7 @@ struct Behaviour {
     name: String,
     answer: Mutex<Answer>,
     sends: Mutex<Vec<Command>>,
+    commits: Mutex<Vec<Command>>,
     routes: Arc<Mutex<HashMap<String, TopicRouteData>>>,
     released: watch::Receiver<bool>,
 }
@@ -50,33 +54,32 @@ impl Service for Behaviour {
             }
             code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
                 self.sends.lock().push(request.clone());
-                self.answer_send(connection, request, writer)
+                self.answer(connection, request, stored(request), writer)
             }
+            code::UPDATE_CONSUMER_OFFSET => {
+                self.commits.lock().push(request.clone());
+                self.answer(connection, request, request.response(response::SUCCESS), writer)
+            }
+            code::QUERY_CONSUMER_OFFSET | code::GET_MIN_OFFSET | code::GET_MAX_OFFSET => {
+                writer.write(request.success(&OffsetResponse { offset: 5 }))
+            }
+            // There are no messages.
+            code::PULL_MESSAGE => Reply::Later,
             _ => writer.write(request.response(response::SUCCESS)),
         }
     }
 }
 
 impl Behaviour {
-    fn answer_send(
+    fn answer(
         &self,
         connection: &Arc<Connection>,
         request: &Command,
+        success: Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
-        let stored = {
-            let header: SendMessageRequestV2<'_> = request.header().unwrap();
-            request.success(&SendMessageResponse {
-                msg_id: "7F00000100002A9F0000000000000000",
-                queue_id: header.queue_id,
-                queue_offset: 5,
-                transaction_id: None,
-                batch_uniq_id: None,
-                recall_handle: None,
-            })
-        };
         match *self.answer.lock() {
-            Answer::Code(code) => writer.write(Command { code, ..stored }),
+            Answer::Code(code) => writer.write(Command { code, ..success }),
             Answer::Silence => Reply::Later,
             Answer::Hangup => {
                 connection.close();
@@ -87,13 +90,25 @@ impl Behaviour {
                 let mut released = self.released.clone();
                 tokio::spawn(async move {
                     if released.wait_for(|released| *released).await.is_ok() {
-                        responder.send(stored);
+                        responder.send(success);
                     }
                 });
                 Reply::Later
             }
         }
     }
+}
+
+fn stored(send: &Command) -> Command {
+    let header: SendMessageRequestV2<'_> = send.header().unwrap();
+    send.success(&SendMessageResponse {
+        msg_id: "7F00000100002A9F0000000000000000",
+        queue_id: header.queue_id,
+        queue_offset: 5,
+        transaction_id: None,
+        batch_uniq_id: None,
+        recall_handle: None,
+    })
 }
 
 /// A name server and brokers `a`, `b` and so on, each with four queues of every topic.
@@ -118,6 +133,7 @@ impl Cluster {
                 name,
                 answer: Mutex::new(answer),
                 sends: Mutex::default(),
+                commits: Mutex::default(),
                 routes: routes.clone(),
                 released: released.clone(),
             })
@@ -177,6 +193,11 @@ impl Cluster {
     /// The sends that a broker got.
     pub fn sends(&self, broker: usize) -> Vec<Command> {
         self.brokers[broker].1.sends.lock().clone()
+    }
+
+    /// The progress that a broker was to store.
+    pub fn commits(&self, broker: usize) -> Vec<Command> {
+        self.brokers[broker].1.commits.lock().clone()
     }
 
     /// How many sends each broker got.

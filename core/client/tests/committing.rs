@@ -1,0 +1,42 @@
+//! When a consumer's progress counts as stored.
+#![allow(clippy::unwrap_used)]
+
+mod fake;
+
+use fake::{Answer, Cluster};
+use ferromq_client::{ConsumerConfig, PullConsumer};
+use ferromq_model::MessageQueue;
+use ferromq_protocol::headers::UpdateConsumerOffsetRequest;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_commit_that_one_asked_for_waits_for_the_broker() {
+    let cluster = Cluster::start(&[Answer::WhenReleased]).await;
+    let config = ConsumerConfig { group: "G".into(), ..ConsumerConfig::default() };
+    let consumer = Arc::new(PullConsumer::start(cluster.client(), config).await.unwrap());
+    let queue = MessageQueue::new("T", "a", 2);
+    consumer.assign(std::slice::from_ref(&queue)).await.unwrap();
+    consumer.seek(&queue, 5).await.unwrap();
+
+    let commit = tokio::spawn({
+        let consumer = consumer.clone();
+        async move { consumer.commit().await }
+    });
+    let sent = async {
+        while cluster.commits(0).is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), sent).await.unwrap();
+    // An answer that came back later than one to the commit would have.
+    assert_eq!(consumer.committed(&queue).await.unwrap(), Some(5));
+    assert!(!commit.is_finished(), "the broker has not answered");
+    let commits = cluster.commits(0);
+    let told: UpdateConsumerOffsetRequest<'_> = commits[0].header().unwrap();
+    assert_eq!((told.topic, told.queue_id, told.commit_offset), ("T", 2, 5));
+
+    cluster.release();
+    commit.await.unwrap();
+    consumer.close().await;
+}
