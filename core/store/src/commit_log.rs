@@ -9,6 +9,7 @@ use crate::log_paths::LogPaths;
 use crate::new_records::NewRecords;
 use crate::preparer::Preparer;
 use crate::queue::Entry;
+use crate::residency::{self, Residency};
 use crate::segment_files;
 use crate::work::Work;
 use arc_swap::ArcSwap;
@@ -41,6 +42,14 @@ pub(crate) struct LogSegment {
     pub(crate) base: i64,
     pub(crate) path: PathBuf,
     pub(crate) file: Arc<dyn Segment>,
+    residency: Arc<Residency>,
+}
+
+impl LogSegment {
+    fn new(base: i64, path: PathBuf, file: Arc<dyn Segment>) -> Self {
+        let residency = Arc::new(Residency::new(file.length()));
+        LogSegment { base, path, file, residency }
+    }
 }
 
 impl LogSegment {
@@ -180,7 +189,7 @@ impl CommitLog {
         for (base, entry) in files {
             let path = entry.path;
             let file = disk.open_segment(&path).map_err(StoreError::file("open", &path))?;
-            segments.push(LogSegment { base, path, file: file.into() });
+            segments.push(LogSegment::new(base, path, file.into()));
         }
         if let Some(last) = segments.last() {
             // Before recovery reads to its end, and appends go on there.
@@ -361,7 +370,7 @@ impl CommitLog {
             blank[4..].copy_from_slice(&MAGIC_BLANK.to_be_bytes());
             full.append(writer.position, &blank, end);
         }
-        let segment = LogSegment { base, path, file };
+        let segment = LogSegment::new(base, path, file);
         let mut segments = Vec::clone(&self.segments.load());
         segments.push(segment.clone());
         self.segments.store(Arc::new(segments));
@@ -439,11 +448,20 @@ impl CommitLog {
     }
 
     fn published(&self, offset: i64, length: usize) -> Option<(Arc<dyn Segment>, Range<usize>)> {
+        self.with_published(offset, length, |segment, range| (segment.file.clone(), range))
+    }
+
+    fn with_published<T>(
+        &self,
+        offset: i64,
+        length: usize,
+        look: impl FnOnce(&LogSegment, Range<usize>) -> T,
+    ) -> Option<T> {
         let segments = self.segments.load();
         let segment = CommitLog::segment_at(&segments, self.size, offset)?;
         let start = (offset - segment.base) as usize;
         let range = start..start.checked_add(length)?;
-        (range.end <= segment.file.published()).then(|| (segment.file.clone(), range))
+        (range.end <= segment.file.published()).then(|| look(segment, range))
     }
 
     /// Looks at the record at `offset`, checking its checksum if `verify`.
@@ -625,9 +643,14 @@ impl CommitLog {
         self.removed.lock().retain(|segment| Arc::strong_count(segment) > 1);
     }
 
-    /// Whether a range within one segment is in memory, or gone.
+    /// Whether a range within one segment is in memory, or was a moment ago, or is gone.
     pub(crate) fn is_cached(&self, offset: i64, length: usize) -> bool {
-        self.published(offset, length).is_none_or(|(file, range)| file.is_cached(range))
+        let cached =
+            self.with_published(offset, length, |LogSegment { file, residency, .. }, range| {
+                let ask = |range| file.is_cached(range);
+                residency.is_cached(range, file.published(), residency::now(), ask)
+            });
+        cached.unwrap_or(true)
     }
 
     /// Brings up to so many bytes from `offset` on into memory, no further than the segment's end, and

@@ -2,9 +2,11 @@
 //! at the same time, and no more than a limit.
 
 use crate::disk::RandomFile;
+use crate::read_ahead::ReadAhead;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// The most files that are open at a time. Opening one anew takes microseconds.
@@ -13,8 +15,22 @@ pub(crate) const LIMIT: usize = 256;
 /// A file: its queue's number among all queues, and its first byte.
 pub(crate) type Key = (u64, i64);
 
-struct Open {
+/// An open file, with what has been read of it ahead.
+pub(crate) struct OpenFile {
     file: Arc<dyn RandomFile>,
+    pub(crate) ahead: ReadAhead,
+}
+
+impl Deref for OpenFile {
+    type Target = dyn RandomFile;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.file
+    }
+}
+
+struct Open {
+    file: Arc<OpenFile>,
     /// Whether it was used since somebody last looked for one to close.
     used: bool,
 }
@@ -33,7 +49,7 @@ pub(crate) struct OpenFiles {
 
 impl OpenFiles {
     /// The file, if it is open.
-    pub(crate) fn get(&self, key: Key) -> Option<Arc<dyn RandomFile>> {
+    pub(crate) fn get(&self, key: Key) -> Option<Arc<OpenFile>> {
         let mut files = self.files.lock();
         let open = files.open.get_mut(&key)?;
         open.used = true;
@@ -45,11 +61,11 @@ impl OpenFiles {
         &self,
         key: Key,
         open: impl FnOnce() -> io::Result<Arc<dyn RandomFile>>,
-    ) -> io::Result<Arc<dyn RandomFile>> {
+    ) -> io::Result<Arc<OpenFile>> {
         if let Some(file) = self.get(key) {
             return Ok(file);
         }
-        let file = open()?;
+        let file = Arc::new(OpenFile { file: open()?, ahead: ReadAhead::default() });
         let mut files = self.files.lock();
         while files.open.len() >= LIMIT {
             files.close_one();

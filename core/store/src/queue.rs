@@ -5,9 +5,9 @@
 //! points beyond the log, and a crash loses entries that recovery makes anew from the log. A queue
 //! never written has no file, and one not used has none open.
 
-use crate::disk::{DirEntry, Disk, RandomFile};
+use crate::disk::{DirEntry, Disk};
 use crate::error::StoreError;
-use crate::open_files::OpenFiles;
+use crate::open_files::{OpenFile, OpenFiles};
 use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::{BTreeSet, VecDeque};
@@ -249,17 +249,17 @@ impl Queue {
 
     fn read_entry(
         &self,
-        (file, at): (Arc<dyn RandomFile>, u64),
+        (file, at): (Arc<OpenFile>, u64),
         patience: Patience,
     ) -> Result<Entry, StoreError> {
         let mut bytes = [0; ENTRY as usize];
-        self.read(&*file, &mut bytes, at, patience)?;
+        self.read(&file, &mut bytes, at, patience)?;
         Ok(Entry::decode(&bytes).unwrap_or(Entry::BLANK))
     }
 
     fn read(
         &self,
-        file: &dyn RandomFile,
+        file: &OpenFile,
         bytes: &mut [u8],
         at: u64,
         patience: Patience,
@@ -278,11 +278,7 @@ impl Queue {
     }
 
     /// The file that holds the entry at `offset`, and where in it.
-    fn file_of(
-        &self,
-        offset: i64,
-        patience: Patience,
-    ) -> Result<(Arc<dyn RandomFile>, u64), StoreError> {
+    fn file_of(&self, offset: i64, patience: Patience) -> Result<(Arc<OpenFile>, u64), StoreError> {
         let base = self.base_of(offset);
         let (key, within) = ((self.number, base), offset as u64 * ENTRY - base as u64);
         if patience == Patience::Never {
@@ -366,7 +362,7 @@ impl Queue {
     ) -> Result<(), StoreError> {
         let mut left = count;
         while left > 0 {
-            let (file, at, part) = {
+            let (file, at, part, written) = {
                 let state = self.state_with(patience)?;
                 left = left.min(usize::try_from(state.end() - offset).unwrap_or(0));
                 if offset >= state.in_files {
@@ -375,13 +371,17 @@ impl Queue {
                     return Ok(());
                 }
                 let (file, at) = self.file_of(offset, patience)?;
-                let in_this_file = ((self.files.file_size - at) / ENTRY) as usize;
-                (file, at, left.min(in_this_file).min((state.in_files - offset) as usize))
+                let in_this_file = (self.files.file_size - at) / ENTRY;
+                let written = in_this_file.min((state.in_files - offset) as u64);
+                (file, at, left.min(written as usize), at + written * ENTRY)
             };
             // Without the lock: whoever appends must not wait for the disk on account of readers.
-            let mut bytes = vec![0; part * ENTRY as usize];
-            self.read(&*file, &mut bytes, at, patience)?;
-            out.extend(bytes.chunks_exact(ENTRY as usize).filter_map(Entry::decode));
+            let range = at..at + part as u64 * ENTRY;
+            let take = |bytes: &[u8]| {
+                out.extend(bytes.chunks_exact(ENTRY as usize).filter_map(Entry::decode));
+            };
+            let read = |bytes: &mut [u8]| self.read(&file, bytes, at, patience);
+            file.ahead.read(range, written, read, take)?;
             offset += part as i64;
             left -= part;
         }
