@@ -114,21 +114,21 @@ mod tests {
     #[test]
     fn what_the_system_took_back_is_noticed_after_a_moment() {
         let segment = Asked::new(0..0);
-        assert!(segment.is_cached(0..100, 7));
+        assert!(segment.is_cached(0..100, 1_007));
         segment.cold.replace(0..MIB);
-        assert!(segment.is_cached(0..100, 7 + MOMENT - 1), "believed");
-        assert!(!segment.is_cached(0..100, 7 + MOMENT));
-        assert!(!segment.is_cached(0..100, 7 + MOMENT), "nor is it said to be there again");
+        assert!(segment.is_cached(0..100, 1_007 + MOMENT - 1), "believed");
+        assert!(!segment.is_cached(0..100, 1_007 + MOMENT));
+        assert!(!segment.is_cached(0..100, 1_007 + MOMENT), "nor is it said to be there again");
         segment.cold.replace(0..0);
-        assert!(segment.is_cached(0..100, 7 + MOMENT), "fetched meanwhile");
+        assert!(segment.is_cached(0..100, 1_007 + MOMENT), "fetched meanwhile");
     }
 
     #[test]
     fn a_part_that_is_not_whole_is_asked_about_read_by_read() {
         let segment = Asked::new(MIB - 10..MIB);
-        assert!(segment.is_cached(0..100, 5));
+        assert!(segment.is_cached(0..100, 1_005));
         assert_eq!(segment.asked(), [(0, MIB), (0, 100)]);
-        assert!(!segment.is_cached(MIB - 100..MIB, 6));
+        assert!(!segment.is_cached(MIB - 100..MIB, 1_006));
         assert_eq!(segment.asked(), [(MIB - 100, MIB)]);
     }
 

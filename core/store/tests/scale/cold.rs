@@ -2,6 +2,7 @@
 
 use crate::*;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 /// A directory on a disk from whose cache files can be dropped.
 fn directory() -> tempfile::TempDir {
@@ -66,4 +67,30 @@ fn messages_are_slices_of_the_mapped_log() {
             assert!(mapped.iter().any(|one| inside(&one)), "copied");
         }
     }
+}
+
+#[test]
+fn what_is_known_of_a_segment_goes_with_it() {
+    let directory = directory();
+    let store = Store::open_by_hand(Arc::new(OsDisk), config(directory.path())).unwrap();
+    for _ in 0..100 {
+        put(&store, "T", 0, &[7; 4000]);
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let cached = |offset| {
+        store.read_cached(&queue, offset, ALL, &|_| true).unwrap().expect("written just now")
+    };
+    for _ in 0..2 {
+        let read = cached(0);
+        assert_eq!((read.status, read.min_offset), (ReadStatus::Found, 0));
+    }
+    store.flush();
+    store.write_queues(true);
+    let later = SystemTime::now() + Duration::from_secs(100 * 3600);
+    assert!(store.remove_expired(later).unwrap() > 0);
+    let first = store.min_offset(&queue).unwrap();
+    let gone = cached(0);
+    assert_eq!((gone.status, gone.next_offset), (ReadStatus::OffsetTooSmall, first));
+    let read = cached(first);
+    assert_eq!((read.status, read.next_offset), (ReadStatus::Found, first + read.count as i64));
 }
