@@ -11,6 +11,9 @@ use tokio::sync::Notify;
 
 /// How exactly deadlines are kept.
 const TICK: Duration = Duration::from_millis(100);
+/// So many pulls are answered before their connections write the answers: few enough that all this is still
+/// in the processor's cache then, and that no other thread is woken to help.
+const PORTION: usize = 16;
 
 /// The pulls by their numbers, and where each is found by what may end its wait.
 #[derive(Default)]
@@ -163,14 +166,17 @@ impl LongPolling {
         all.into_iter().for_each(|pull| pull.finish(broker));
     }
 
-    /// Answers every pull whose time is up.
-    fn expire(&self, broker: &Arc<Inner>, now: Instant) {
+    /// Answers pulls whose time is up, at most [`PORTION`] of them. `true` when there may be more.
+    fn expire(&self, broker: &Arc<Inner>, now: Instant) -> bool {
         let due = |waiting: &Waiting| {
             let deadlines = waiting.deadlines.iter();
             let due = deadlines.take_while(|(deadline, _)| *deadline <= now);
-            due.map(|(_, number)| *number).collect()
+            due.take(PORTION).map(|(_, number)| *number).collect()
         };
-        self.take(due).into_iter().for_each(|pull| pull.finish(broker));
+        let due = self.take(due);
+        let more = due.len() == PORTION;
+        due.into_iter().for_each(|pull| pull.finish(broker));
+        more
     }
 }
 
@@ -182,12 +188,16 @@ pub(crate) async fn run(broker: Arc<Inner>) {
             polling.first.notified().await;
         }
         tokio::time::sleep(TICK).await;
-        polling.expire(&broker, Instant::now());
+        let now = Instant::now();
+        while polling.expire(&broker, now) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::dispatch::MainPort;
     use crate::testing::{Pair, TestBroker, broker};
     use ferromq_model::flags::pull::{SUBSCRIPTION, SUSPEND};
@@ -195,6 +205,9 @@ mod tests {
     use ferromq_protocol::Command;
     use ferromq_protocol::code::request;
     use ferromq_protocol::headers::PullMessageRequest;
+
+    /// How long the pulls here may wait.
+    const WAIT: Duration = Duration::from_secs(600);
 
     /// A broker with a topic whose queues need no look at the disk any more.
     fn looked_at(topic: &str, queues: i32) -> TestBroker {
@@ -213,7 +226,7 @@ mod tests {
             max_msg_nums: 32,
             sys_flag: SUBSCRIPTION | SUSPEND,
             commit_offset: 0,
-            suspend_timeout_millis: 600_000,
+            suspend_timeout_millis: WAIT.as_millis() as i64,
             subscription: Some("*"),
             sub_version: 0,
             expression_type: None,
@@ -244,6 +257,26 @@ mod tests {
         let waiting = broker.long_polling.waiting.lock();
         assert!(waiting.pulls.is_empty() && waiting.deadlines.is_empty());
         assert!(waiting.queues.is_empty() && waiting.connections.is_empty());
+    }
+
+    #[tokio::test]
+    async fn pulls_expire_a_few_at_a_time_and_none_too_early() {
+        let broker = looked_at("T", 1);
+        let port = MainPort(broker.broker.clone());
+        let pair = Pair::new().await;
+        let (count, before) = (2 * PORTION + 1, Instant::now());
+        for _ in 0..count {
+            assert_eq!(pull(&port, &pair, waits("T", 0)), Reply::Later);
+        }
+        let after = Instant::now();
+        let polling = &broker.long_polling;
+        assert!(!polling.expire(&broker.broker, before + WAIT - Duration::from_nanos(1)));
+        assert_eq!(polling.count(), count);
+        assert!(polling.expire(&broker.broker, after + WAIT));
+        assert_eq!(polling.count(), count - PORTION);
+        assert!(polling.expire(&broker.broker, after + WAIT));
+        assert!(!polling.expire(&broker.broker, after + WAIT));
+        assert_eq!(polling.count(), 0);
     }
 
     #[tokio::test]

@@ -1,16 +1,14 @@
-use crate::connection::Connection;
 use crate::crew::Crew;
 use crate::error::NetError;
+use crate::served::Served;
 use crate::service::Service;
 use crate::task::{self, Limits};
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 /// How a server treats its connections.
 #[derive(Clone, Debug)]
@@ -120,30 +118,26 @@ async fn accept(
     limits: Limits,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let connections: Arc<Mutex<HashMap<u64, Arc<Connection>>>> = Arc::default();
-    let mut tasks = JoinSet::new();
+    // The crews go first when all this is dropped: what nobody runs any more then goes at once.
+    let served = Served::default();
     let crews = Crew::start_all();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    serve(stream, peer, &service, &limits, &connections, &crews, &mut tasks);
-                }
+                Ok((stream, peer)) => serve(stream, peer, &service, &limits, &served, &crews),
                 Err(error) => {
                     // Out of file descriptors, most likely: existing connections go on.
                     tracing::error!(%error, "cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
-            Some(_) = tasks.join_next() => {}
             _ = stopped.changed() => break,
         }
     }
     drop(listener);
-    connections.lock().values().for_each(|connection| connection.close());
-    let ended = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
-        tasks.shutdown().await;
+    served.close();
+    if tokio::time::timeout(CLOSE_TIMEOUT, served.ended()).await.is_err() {
+        tracing::debug!("connections are cut off that do not end");
     }
 }
 
@@ -152,9 +146,8 @@ fn serve(
     peer: SocketAddr,
     service: &Arc<dyn Service>,
     limits: &Limits,
-    connections: &Arc<Mutex<HashMap<u64, Arc<Connection>>>>,
+    served: &Served,
     crews: &[Crew],
-    tasks: &mut JoinSet<()>,
 ) {
     let local = stream.set_nodelay(true).and_then(|()| stream.local_addr());
     let local = match local {
@@ -162,27 +155,6 @@ fn serve(
         Err(error) => return tracing::debug!(%peer, %error, "connection lost"),
     };
     let (connection, run) = task::over(stream, peer, local, service.clone(), limits.clone());
-    let id = connection.id();
-    connections.lock().insert(id, connection);
-    let connections = connections.clone();
-    // Boxed, as a task that awaits another future has room for it twice.
-    let run = Box::pin(run);
-    let crew = &crews[id as usize % crews.len()];
-    let served = crew.spawn(async move {
-        let _leave = Leave { connections, id };
-        run.await;
-    });
-    tasks.spawn(served);
-}
-
-/// Takes a connection off the server's list, also when a handler panicked.
-struct Leave {
-    connections: Arc<Mutex<HashMap<u64, Arc<Connection>>>>,
-    id: u64,
-}
-
-impl Drop for Leave {
-    fn drop(&mut self) {
-        self.connections.lock().remove(&self.id);
-    }
+    let crew = &crews[connection.id() as usize % crews.len()];
+    served.begin(crew, connection, run);
 }

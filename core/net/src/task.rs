@@ -1,17 +1,17 @@
 //! The task that owns a connection's socket.
 
 use crate::connection::Connection;
+use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
 use crate::service::{Reply, ResponseWriter, Service};
 use crate::wire::{Plain, Wire};
-use bytes::BytesMut;
 use ferromq_protocol::{Command, Decoder, FrameError};
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -47,8 +47,6 @@ impl Limits {
     }
 }
 
-/// The least and the most that one read asks for, in bytes.
-const READ_SIZES: (usize, usize) = (1 << 10, 256 << 10);
 /// How long a closing connection may take to write what is queued.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// When nothing moved for so long, what helped with what came before is given back.
@@ -83,9 +81,8 @@ pub(crate) fn over<W: Wire + 'static>(
         connection: connection.clone(),
         service,
         limits,
-        input: BytesMut::new(),
+        incoming: Incoming::new(),
         decoder: Decoder::default(),
-        read_size: READ_SIZES.0,
         outgoing: Outgoing::default(),
         later: false,
     };
@@ -132,9 +129,8 @@ struct Task {
     connection: Arc<Connection>,
     service: Arc<dyn Service>,
     limits: Limits,
-    input: BytesMut,
+    incoming: Incoming,
     decoder: Decoder,
-    read_size: usize,
     outgoing: Outgoing,
     /// Whether any request of the last read is to be answered later.
     later: bool,
@@ -153,24 +149,25 @@ impl Task {
                 return self.say_farewell(&mut *wire).await;
             }
             let may_read = self.may_read();
-            let room = if may_read { self.make_room() } else { 0 };
-            if self.read_size == READ_SIZES.0 {
+            if self.incoming.is_little() {
+                self.incoming.release();
                 self.outgoing.release();
             }
             if let Some(look) = self.connection.look().filter(|look| *look < timer.deadline()) {
                 timer.as_mut().reset(look);
             }
             let may_move = may_read || !self.outgoing.is_empty();
-            let input = may_read.then_some(&mut self.input);
+            let incoming = may_read.then_some(&mut self.incoming);
+            let parked = self.connection.parked.load(Ordering::Relaxed);
             tokio::select! {
-                moved = move_some(&mut *wire, input, &mut self.outgoing), if may_move => {
+                moved = move_some(&mut *wire, incoming, &mut self.outgoing), if may_move => {
                     let now = Instant::now();
                     if now.duration_since(last_activity) > PAUSE {
                         self.decoder.pause();
                     }
                     last_activity = now;
                     match moved.map_err(End::Io)? {
-                        Moved::In(length) => {
+                        Moved::In(length, room) => {
                             let more = self.take_all(wire.stream(), length, room).await;
                             self.all_handled();
                             if !more? {
@@ -182,7 +179,8 @@ impl Task {
                 }
                 () = self.connection.wake.notified() => {
                     // Whoever else is about to queue something does so first: one write for all.
-                    if !self.connection.has_one_caller() {
+                    let all_answered = parked > 0 && self.connection.parked.load(Ordering::Relaxed) == 0;
+                    if !all_answered && !self.connection.has_one_caller() {
                         tokio::task::yield_now().await;
                     }
                 }
@@ -198,26 +196,9 @@ impl Task {
         }
     }
 
-    /// Reads as much at once as lately arrived at once, so that an idle connection holds little
-    /// and a busy one makes few system calls.
-    fn adapt_read_size(&mut self, length: usize) {
-        let (least, most) = READ_SIZES;
-        if length >= self.read_size {
-            self.read_size = (self.read_size * 2).min(most);
-        } else if length < self.read_size / 8 {
-            self.read_size = (self.read_size / 2).max(least);
-        }
-    }
-
     fn may_read(&self) -> bool {
         self.outgoing.len() < self.limits.unwritten
             && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked
-    }
-
-    /// Makes room for the next read, and returns how much there is.
-    fn make_room(&mut self) -> usize {
-        self.input.reserve(self.read_size);
-        self.input.capacity() - self.input.len()
     }
 
     /// Takes what a read brought, and what more is there if that filled the room: what arrived together
@@ -233,16 +214,16 @@ impl Task {
             if length == 0 {
                 return Ok(false);
             }
-            self.adapt_read_size(length);
+            self.incoming.adapt(length);
             self.take_requests()?;
             total += length;
-            if length < room || total >= READ_SIZES.1 || !self.may_read() {
+            if length < room || Incoming::is_most(total) || !self.may_read() {
                 return Ok(true);
             }
-            room = self.make_room();
+            room = self.incoming.make_room();
             length = tokio::select! {
                 biased;
-                read = reader.read_buf(&mut self.input) => read.map_err(End::Io)?,
+                read = reader.read_buf(&mut self.incoming.bytes) => read.map_err(End::Io)?,
                 () = std::future::ready(()) => return Ok(true),
             };
         }
@@ -251,7 +232,7 @@ impl Task {
     fn take_requests(&mut self) -> Result<(), End> {
         loop {
             // Commands are large; like this none is copied on its way.
-            match self.decoder.decode(&mut self.input) {
+            match self.decoder.decode(&mut self.incoming.bytes) {
                 Ok(Some(command)) if command.is_response() => self.connection.complete(command),
                 Ok(Some(ref request)) => self.take(request),
                 Ok(None) => return Ok(()),
@@ -300,14 +281,15 @@ impl Task {
 
 /// So many bytes have come or gone.
 enum Moved {
-    In(usize),
+    /// And for so many there was room.
+    In(usize, usize),
     Out(usize),
 }
 
-/// Writes some of what waits, or reads some of what has come, if there is an `input` to read into.
+/// Writes some of what waits, or reads some of what has come, if there is something to read into.
 async fn move_some<W: Wire>(
     wire: &mut W,
-    mut input: Option<&mut BytesMut>,
+    mut incoming: Option<&mut Incoming>,
     outgoing: &mut Outgoing,
 ) -> std::io::Result<Moved> {
     poll_fn(|context| {
@@ -316,8 +298,11 @@ async fn move_some<W: Wire>(
         {
             return Poll::Ready(written.map(Moved::Out));
         }
-        let Some(input) = input.as_deref_mut() else { return Poll::Pending };
-        pin!(wire.stream().read_buf(input)).poll(context).map_ok(Moved::In)
+        let Some(incoming) = incoming.as_deref_mut() else { return Poll::Pending };
+        ready!(wire.poll_readable(context))?;
+        let room = incoming.make_room();
+        let read = pin!(wire.stream().read_buf(&mut incoming.bytes)).poll(context);
+        read.map_ok(|length| Moved::In(length, room))
     })
     .await
 }

@@ -15,6 +15,9 @@ pub(crate) trait Wire: Send {
 
     fn stream(&mut self) -> &mut Self::Stream;
 
+    /// Waits until something may have come, without having room for it.
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
     /// Writes some of what waits, and says how many bytes that were.
     fn poll_send(
         &mut self,
@@ -33,6 +36,11 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for Plain<S> {
         &mut self.0
     }
 
+    /// It does not tell.
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_send(
         &mut self,
         context: &mut Context<'_>,
@@ -47,6 +55,10 @@ impl Wire for TcpStream {
 
     fn stream(&mut self) -> &mut TcpStream {
         self
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(context)
     }
 
     fn poll_send(

@@ -137,12 +137,11 @@ impl Members {
         hash: i32,
     ) -> bool {
         let changed = self.put_subscriptions(subscriptions);
-        for (id, member) in &mut self.by_connection {
-            if *id == connection {
-                member.fingerprint = Some(hash);
-            } else if changed {
-                member.fingerprint = None;
-            }
+        if changed {
+            self.by_connection.values_mut().for_each(|member| member.fingerprint = None);
+        }
+        if let Some(member) = self.by_connection.get_mut(&connection) {
+            member.fingerprint = Some(hash);
         }
         changed
     }
