@@ -45,11 +45,11 @@ impl Client {
     }
 }
 
-/// The groups that a connection belongs to.
+/// The groups that a connection belongs to, in order; as a rule there is one.
 #[derive(Default)]
 struct Memberships {
-    consumers: BTreeSet<String>,
-    producers: BTreeSet<String>,
+    consumers: Vec<Box<str>>,
+    producers: Vec<Box<str>>,
 }
 
 /// Every client that sends heartbeats.
@@ -97,7 +97,7 @@ impl Clients {
     /// A consumer group is left.
     pub fn unregister_consumer(&self, connection: &Connection, group: &str) {
         self.forget(connection.id(), |memberships| {
-            memberships.consumers.remove(group);
+            forget(&mut memberships.consumers, group);
         });
         self.consumers.remove(connection.id(), group);
     }
@@ -105,7 +105,7 @@ impl Clients {
     /// A producer group is left.
     pub fn unregister_producer(&self, connection: &Connection, group: &str) {
         self.forget(connection.id(), |memberships| {
-            memberships.producers.remove(group);
+            forget(&mut memberships.producers, group);
         });
         self.producers.remove(connection.id(), group);
     }
@@ -196,9 +196,20 @@ pub enum Fingerprint {
     Brief(i32),
 }
 
-fn remember(groups: &mut BTreeSet<String>, group: &str) {
-    if !groups.contains(group) {
-        groups.insert(group.to_string());
+fn place(groups: &[Box<str>], group: &str) -> Result<usize, usize> {
+    groups.binary_search_by(|known| (**known).cmp(group))
+}
+
+fn remember(groups: &mut Vec<Box<str>>, group: &str) {
+    if let Err(place) = place(groups, group) {
+        groups.reserve_exact(1);
+        groups.insert(place, group.into());
+    }
+}
+
+fn forget(groups: &mut Vec<Box<str>>, group: &str) {
+    if let Ok(place) = place(groups, group) {
+        groups.remove(place);
     }
 }
 

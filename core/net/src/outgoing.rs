@@ -5,6 +5,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use ferromq_protocol::Command;
 use ferromq_protocol::header::FieldSource;
 use smallvec::SmallVec;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::IoSlice;
@@ -35,6 +36,11 @@ impl From<Bytes> for Piece {
 /// What a gathering write takes.
 pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; 40]>;
 
+thread_local! {
+    /// Memory for short answers, which the connections of this thread use in turn.
+    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
+}
+
 /// A queue of bytes to write.
 #[derive(Default)]
 pub(crate) struct Outgoing {
@@ -52,10 +58,10 @@ impl Outgoing {
         self.length == 0
     }
 
-    /// Gives its memory back, if nothing waits.
+    /// Gives its memory back, if nothing waits: what is written next on this thread goes there.
     pub(crate) fn release(&mut self) {
-        if self.is_empty() {
-            *self = Outgoing::default();
+        if self.is_empty() && self.tail.capacity() > 0 {
+            SPARE.set(Some(std::mem::take(self).tail));
         }
     }
 
@@ -78,6 +84,9 @@ impl Outgoing {
     fn push_head<F: FieldSource>(&mut self, command: &Command<F>, body_length: usize) {
         // At once, instead of by and by as the header is written.
         let small = if body_length < COPY_BELOW { body_length } else { 0 };
+        if self.tail.capacity() == 0 {
+            self.tail = SPARE.take().unwrap_or_default();
+        }
         self.tail.reserve(USUAL_HEAD + small);
         let before = self.tail.len();
         command.encode_head(body_length, &mut self.tail);
@@ -120,20 +129,26 @@ impl Outgoing {
     }
 
     /// The first pieces, for a gathering write.
-    pub(crate) fn slices(&mut self) -> Slices<'_> {
-        self.close_tail();
-        self.pieces.iter().take(MOST).map(|piece| IoSlice::new(&piece.bytes)).collect()
+    pub(crate) fn slices(&self) -> Slices<'_> {
+        let pieces = self.pieces.iter().map(|piece| IoSlice::new(&piece.bytes));
+        pieces.chain(self.tail()).take(MOST).collect()
     }
 
     /// As [`slices`](Self::slices), up to the first piece that is in a file; and whether that follows.
-    pub(crate) fn slices_before_file(&mut self) -> (Slices<'_>, bool) {
-        self.close_tail();
+    pub(crate) fn slices_before_file(&self) -> (Slices<'_>, bool) {
         let before = self.pieces.iter().take_while(|piece| piece.file.is_none());
-        let slices: Slices<'_> =
+        let mut slices: Slices<'_> =
             before.take(MOST).map(|piece| IoSlice::new(&piece.bytes)).collect();
         let next = self.pieces.get(slices.len());
+        if next.is_none() && slices.len() < MOST {
+            slices.extend(self.tail());
+        }
         let file_follows = next.is_some_and(|piece| piece.file.is_some());
         (slices, file_follows)
+    }
+
+    fn tail(&self) -> Option<IoSlice<'_>> {
+        (!self.tail.is_empty()).then(|| IoSlice::new(&self.tail))
     }
 
     /// The file of the first piece, where in it that begins, and its length.
@@ -154,7 +169,7 @@ impl Outgoing {
         self.length -= written;
         while written > 0 {
             let Some(first) = self.pieces.front_mut() else {
-                return;
+                return self.tail.advance(written);
             };
             if first.bytes.len() > written {
                 first.bytes.advance(written);
