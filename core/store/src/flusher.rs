@@ -2,7 +2,8 @@
 //!
 //! However many wait, one sync serves them all: those who come while it runs are served by the
 //! next. It is led by one who waits, on its own thread, if the disk is quick: waking another thread
-//! and being woken by it can take as long as the sync. Otherwise the store's thread leads.
+//! and being woken by it can take as long as the sync. Otherwise the store's thread leads, and gives those
+//! whom it has answered a moment to come again before the next.
 //!
 //! A sync that fails is not tried again, since the system may have dropped the pages that it
 //! could not write: the store stops taking messages instead.
@@ -25,6 +26,10 @@ pub type FlushCallback = Box<dyn FnOnce(FlushOutcome) + Send>;
 /// whoever leads does nothing else meanwhile.
 const QUICK: u64 = 1000;
 
+/// On a disk that is not quick, those who were answered have this part of a sync's time to come again,
+/// and no more than so long.
+const COME_AGAIN: (u32, Duration) = (4, Duration::from_millis(5));
+
 /// After how much of the log it is synced, though its time has not come: what is not, a start after a kill has
 /// to read.
 const MUCH: i64 = 32 << 20;
@@ -45,6 +50,10 @@ struct State {
     wanted: bool,
     /// Whether the thread is to see to that.
     asked: bool,
+    /// How many may wait soon, since they were answered just now or wait already.
+    expected: usize,
+    /// Until when the thread waits for them.
+    expected_until: Option<Instant>,
     stopped: bool,
 }
 
@@ -289,8 +298,20 @@ impl Shared {
                 break;
             }
         }
+        self.gather(&mut state);
         state.asked = false;
         state.stopped
+    }
+
+    /// Waits a moment for those who were answered just now. If the next sync began without what they send
+    /// next, they would share syncs in two halves that take turns, and everybody would wait for two.
+    fn gather(&self, state: &mut MutexGuard<'_, State>) {
+        let Some(until) = state.expected_until.take() else { return };
+        while !state.stopped && state.waiters.len() < state.expected {
+            if self.changed.wait_until(state, until).timed_out() {
+                return;
+            }
+        }
     }
 
     /// Calls back everyone whose position is on disk, or whose time is over.
@@ -298,7 +319,17 @@ impl Shared {
         let (flushed, now, failed) = (self.log.flushed(), Instant::now(), self.health.failed());
         let settled =
             |waiter: &mut Waiter| waiter.position <= flushed || failed || waiter.deadline <= now;
-        let done: Vec<Waiter> = self.state.lock().waiters.extract_if(.., settled).collect();
+        let done: Vec<Waiter> = {
+            let mut state = self.state.lock();
+            let done: Vec<Waiter> = state.waiters.extract_if(.., settled).collect();
+            let took = self.last_took.load(Ordering::Relaxed);
+            if took > QUICK && !done.is_empty() {
+                state.expected = state.waiters.len() + done.len();
+                let (part, most) = COME_AGAIN;
+                state.expected_until = Some(now + (Duration::from_micros(took) / part).min(most));
+            }
+            done
+        };
         if done.iter().any(|waiter| waiter.position > flushed) {
             // A message that is late is stored all the same.
             self.log.write();
