@@ -6,8 +6,9 @@ use crate::tables::TableFile;
 use ferromq_model::{names, perm};
 use ferromq_protocol::body::{DataVersion, SubscriptionGroupConfig, SubscriptionGroupTable};
 use ferromq_store::StoreError;
+use foldhash::HashMap;
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 

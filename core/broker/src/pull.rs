@@ -91,13 +91,13 @@ fn pull(
     Ok(None)
 }
 
-/// Checks a pull and finds its subscription.
+/// Checks a pull and finds its subscription; `None` when it wants all messages.
 fn accept(
     broker: &Inner,
     connection: &Connection,
     code: i32,
     header: &PullMessageRequest<'_>,
-) -> Result<Arc<SubscriptionData>, Failure> {
+) -> Result<Option<Arc<SubscriptionData>>, Failure> {
     let config = broker.config.load();
     let (group, topic) = (header.consumer_group, header.topic);
     let forbidden = |remark: String| Failure::new(response::NO_PERMISSION, remark);
@@ -135,6 +135,7 @@ fn accept(
         )));
     }
     let subscription = match header.sys_flag & flags::pull::SUBSCRIPTION != 0 {
+        true if wants_all(header) => return Ok(None),
         true => given_subscription(header),
         false => registered_subscription(broker, header, settings.consume_broadcast_enable)?,
     };
@@ -144,7 +145,18 @@ fn accept(
             "The broker does not support consumer to filter message by {kind}"
         )));
     }
-    Ok(subscription)
+    Ok(Some(subscription))
+}
+
+/// Whether a pull that says what it wants wants all messages, as most do.
+fn wants_all(header: &PullMessageRequest<'_>) -> bool {
+    let is_tags = header.expression_type.is_none_or(|kind| kind == EXPRESSION_TAG);
+    is_tags && matches!(header.subscription.unwrap_or_default().trim(), "" | "*")
+}
+
+/// Whether a message whose tags hash to `tags_code` may be wanted.
+fn may_match(subscription: &Option<Arc<SubscriptionData>>, tags_code: i64) -> bool {
+    subscription.as_ref().is_none_or(|subscription| subscription.may_match(tags_code))
 }
 
 fn given_subscription(header: &PullMessageRequest<'_>) -> Arc<SubscriptionData> {
@@ -204,10 +216,10 @@ fn read_cached(
     queue_id: i32,
     offset: i64,
     limits: ReadLimits,
-    subscription: &SubscriptionData,
+    subscription: &Option<Arc<SubscriptionData>>,
 ) -> Result<Option<ReadResult>, StoreError> {
     let Some(queue) = broker.store.queue(topic, queue_id) else { return Ok(Some(NOTHING)) };
-    broker.store.read_cached(&queue, offset, limits, &|tags| subscription.may_match(tags))
+    broker.store.read_cached(&queue, offset, limits, &|tags| may_match(subscription, tags))
 }
 
 /// The response code and remark of a read.
@@ -289,7 +301,8 @@ pub(crate) struct HeldPull {
     queue_id: i32,
     offset: i64,
     limits: ReadLimits,
-    subscription: Arc<SubscriptionData>,
+    /// `None` for all messages.
+    subscription: Option<Arc<SubscriptionData>>,
     /// Whether it waits when there is nothing.
     waits: bool,
     deadline: Instant,
@@ -320,7 +333,7 @@ impl HeldPull {
         let Some(queue) = broker.store.queue(&self.topic, self.queue_id) else {
             return Ok(NOTHING);
         };
-        let filter = |tags| self.subscription.may_match(tags);
+        let filter = |tags| may_match(&self.subscription, tags);
         broker.store.read(&queue, self.offset, self.limits, &filter)
     }
 

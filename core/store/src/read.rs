@@ -6,6 +6,7 @@ use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::queue::{ENTRY, Entry, Patience, Queue};
 use ferromq_protocol::record::RecordView;
+use smallvec::SmallVec;
 
 /// How a read went; the names are those that pull responses carry as remarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub(crate) fn read(
     limits: ReadLimits,
     transfer: &TransferLimits,
     visible: i64,
-    passes: &dyn Fn(&Entry) -> bool,
+    passes: impl Fn(&Entry) -> bool,
     patience: Patience,
 ) -> Result<ReadResult, StoreError> {
     let max_offset = queue.end_within(visible, patience)?;
@@ -152,16 +153,17 @@ pub(crate) fn read(
     // Most reads match everything; reading entries for a whole scan would waste their time.
     let mut step = (most as usize).min(scan);
     let (mut looked_at, mut entries) = (0, Vec::with_capacity(step));
-    let mut gather = Gather {
-        limits,
-        transfer,
-        start: log.start(),
-        end: log.end(),
-        result: &mut result,
-        ranges: Vec::new(),
-        removed: false,
+    let within = |(bytes, count): (usize, i32)| {
+        (bytes.min(limits.max_bytes), count.min(limits.max_messages))
     };
-    'scan: while looked_at < scan && gather.result.count < most {
+    let mut gather = Gather {
+        memory: within(transfer.memory),
+        disk: within(transfer.disk),
+        in_memory_from: log.end() - transfer.in_memory,
+        start: log.start(),
+        ..Gather::default()
+    };
+    'scan: while looked_at < scan && gather.count < most {
         entries.clear();
         let from = offset + looked_at as i64;
         let left = (scan - looked_at).min((max_offset - from) as usize).min(step);
@@ -170,14 +172,16 @@ pub(crate) fn read(
             break;
         }
         for entry in &entries {
-            if !gather.take(entry, passes) {
+            if entry.is_message() && passes(entry) && !gather.take(entry) {
                 break 'scan;
             }
             looked_at += 1;
         }
         step = scan;
     }
-    let (ranges, mut removed) = (gather.ranges, gather.removed);
+    let Gather { ranges, mut removed, .. } = gather;
+    (result.count, result.bytes, result.far_behind) =
+        (gather.count, gather.bytes, gather.far_behind);
     if !bring_into_memory(log, &ranges, log.end() - transfer.recent, patience) {
         return Err(queue.not_in_memory());
     }
@@ -234,41 +238,40 @@ fn bring_into_memory(
     true
 }
 
-struct Gather<'a> {
-    limits: ReadLimits,
-    transfer: &'a TransferLimits,
+/// The records of a read, as far as there is room for them.
+#[derive(Default)]
+struct Gather {
+    /// The most bytes and messages as long as they are in memory, and otherwise.
+    memory: (usize, i32),
+    disk: (usize, i32),
+    /// From here on records count as in memory.
+    in_memory_from: i64,
+    /// Where the log begins.
     start: i64,
-    end: i64,
-    result: &'a mut ReadResult,
-    ranges: Vec<(i64, usize)>,
+    ranges: SmallVec<[(i64, usize); 4]>,
+    count: i32,
+    bytes: usize,
+    far_behind: bool,
     removed: bool,
 }
 
-impl Gather<'_> {
-    /// Adds an entry's record if it passes; `false` when there is no room for it.
-    fn take(&mut self, entry: &Entry, passes: &dyn Fn(&Entry) -> bool) -> bool {
-        if !entry.is_message() || !passes(entry) {
-            return true;
-        }
+impl Gather {
+    /// Adds an entry's record; `false` when there is no room for it.
+    #[inline]
+    fn take(&mut self, entry: &Entry) -> bool {
         let size = entry.size as usize;
-        let behind = self.end - entry.physical_offset;
-        let (bytes, count) = match behind <= self.transfer.in_memory {
-            true => self.transfer.memory,
-            false => self.transfer.disk,
-        };
-        if self.result.count > 0
-            && (self.result.bytes + size > bytes.min(self.limits.max_bytes)
-                || self.result.count >= count.min(self.limits.max_messages))
-        {
+        let far_behind = entry.physical_offset < self.in_memory_from;
+        let (bytes, count) = if far_behind { self.disk } else { self.memory };
+        if self.count > 0 && (self.bytes + size > bytes || self.count >= count) {
             return false;
         }
         if entry.physical_offset < self.start {
             self.removed = true;
             return true;
         }
-        self.result.far_behind = behind > self.transfer.in_memory;
-        self.result.count += 1;
-        self.result.bytes += size;
+        self.far_behind = far_behind;
+        self.count += 1;
+        self.bytes += size;
         // Records that follow each other in the log are one slice. They are in one segment then,
         // since every segment ends with bytes that are no record.
         match self.ranges.last_mut() {

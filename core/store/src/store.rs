@@ -406,22 +406,18 @@ impl Store {
             }
             _ => false,
         };
+        let passes = |entry: &Entry| filter(entry.tags_code);
         let check = self.inner.config.check_crc_on_read;
         // Whoever may not wait for the disk cannot look at records before it is known to need none.
-        if check && patience == Patience::Never {
-            read::read(
-                log,
-                queue,
-                offset,
-                limits,
-                &self.transfer,
-                visible,
-                &|entry| filter(entry.tags_code),
-                patience,
-            )?;
+        if !check || patience == Patience::Never {
+            let found =
+                read::read(log, queue, offset, limits, &self.transfer, visible, passes, patience)?;
+            if !check {
+                return Ok(found);
+            }
         }
-        let pass = |entry: &Entry| filter(entry.tags_code) && !(check && damaged(entry));
-        read::read(log, queue, offset, limits, &self.transfer, visible, &pass, patience)
+        let passes = |entry: &Entry| passes(entry) && !damaged(entry);
+        read::read(log, queue, offset, limits, &self.transfer, visible, passes, patience)
     }
 
     /// Up to `count` entries of a queue from `offset` on.

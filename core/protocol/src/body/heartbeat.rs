@@ -172,8 +172,8 @@ impl SubscriptionData {
     /// Whether a message whose tags hash to `tags_code` may match. Only the tags themselves, which
     /// the consumer compares, can tell for sure.
     pub fn may_match(&self, tags_code: i64) -> bool {
-        self.expression_type != EXPRESSION_TAG
-            || self.code_set.is_empty()
+        self.code_set.is_empty()
+            || self.expression_type != EXPRESSION_TAG
             || self.code_set.contains(&(tags_code as i32))
     }
 
