@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 /// How exactly deadlines are kept.
 const TICK: Duration = Duration::from_millis(100);
 /// So many pulls are answered before their connections write the answers: few enough that all this is still
-/// in the processor's cache then, and that no other thread is woken to help.
-const PORTION: usize = 16;
+/// in the processor's cache then.
+const PORTION: usize = 64;
 
 /// The pulls by their numbers, and where each is found by what may end its wait.
 #[derive(Default)]
