@@ -5,6 +5,8 @@ use std::cell::Cell;
 
 /// The least and the most that one read asks for, in bytes.
 const SIZES: (usize, usize) = (1 << 10, 256 << 10);
+/// A thread keeps no more than so many bytes for small reads.
+const MOST_SPARE: usize = 16 << 10;
 
 thread_local! {
     /// Memory for small reads, which the connections of this thread use in turn.
@@ -55,7 +57,10 @@ impl Incoming {
     /// Leaves its memory to others, if nothing is in it.
     pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() {
-            SPARE.set(Some(std::mem::take(&mut self.bytes)));
+            let bytes = std::mem::take(&mut self.bytes);
+            if (1..=MOST_SPARE).contains(&bytes.capacity()) {
+                SPARE.set(Some(bytes));
+            }
         }
     }
 }

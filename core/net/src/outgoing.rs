@@ -35,6 +35,8 @@ impl From<Bytes> for Piece {
 
 /// What a gathering write takes.
 pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; 40]>;
+/// A thread keeps no more than so many bytes for them.
+const MOST_SPARE: usize = 16 << 10;
 
 thread_local! {
     /// Memory for short answers, which the connections of this thread use in turn.
@@ -60,8 +62,11 @@ impl Outgoing {
 
     /// Gives its memory back, if nothing waits: what is written next on this thread goes there.
     pub(crate) fn release(&mut self) {
-        if self.is_empty() && self.tail.capacity() > 0 {
-            SPARE.set(Some(std::mem::take(self).tail));
+        if self.is_empty() {
+            let tail = std::mem::take(self).tail;
+            if (1..=MOST_SPARE).contains(&tail.capacity()) {
+                SPARE.set(Some(tail));
+            }
         }
     }
 
