@@ -34,7 +34,7 @@ step "no marks of conflicts" bash -c '! git grep -nE "^(<<<<<<<|>>>>>>>) "'
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 step "build" cargo build --quiet --workspace --all-features
-step "unit and integration tests" cargo test --quiet --workspace --all-features --exclude ferromq-interop
+step "unit and integration tests" cargo test --quiet --workspace --all-features --exclude ferromq-interop --no-fail-fast
 step "docs/configuration.md is current" diff -u docs/configuration.md <(scripts/configuration.sh)
 step "demo" scripts/demo.sh
 step "README" scripts/readme.sh
@@ -70,7 +70,7 @@ command -v doxygen > /dev/null || skip "reference of C and C++" "doxygen is not 
 for tool in java mvn go; do
     command -v "$tool" > /dev/null || skip "interop with Apache's software" "$tool is not installed"
 done
-step "interop" cargo test --quiet --package ferromq-interop
+step "interop" cargo test --quiet --package ferromq-interop --no-fail-fast
 
 echo
 if [ -s "$skipped" ]; then
