@@ -1,16 +1,14 @@
 //! Bytes that have come, as far as they are no whole frame yet.
 
+use crate::spare::Spare;
 use bytes::BytesMut;
-use std::cell::Cell;
 
 /// The least and the most that one read asks for, in bytes.
 const SIZES: (usize, usize) = (1 << 10, 256 << 10);
-/// A thread keeps no more than so many bytes for small reads.
-const MOST_SPARE: usize = 16 << 10;
 
 thread_local! {
-    /// Memory for small reads, which the connections of this thread use in turn.
-    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    /// For small reads.
+    static SPARE: Spare = const { Spare::new() };
 }
 
 /// What a connection reads into. It reads as much at once as lately arrived at once, so that a busy connection
@@ -27,9 +25,7 @@ impl Incoming {
 
     /// Makes room for the next read, and returns how much there is.
     pub(crate) fn make_room(&mut self) -> usize {
-        if self.bytes.capacity() == 0 {
-            self.bytes = SPARE.take().unwrap_or_default();
-        }
+        SPARE.with(|spare| spare.lend(&mut self.bytes));
         self.bytes.reserve(self.size);
         self.bytes.capacity() - self.bytes.len()
     }
@@ -57,10 +53,7 @@ impl Incoming {
     /// Leaves its memory to others, if nothing is in it.
     pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() {
-            let bytes = std::mem::take(&mut self.bytes);
-            if (1..=MOST_SPARE).contains(&bytes.capacity()) {
-                SPARE.set(Some(bytes));
-            }
+            SPARE.with(|spare| spare.keep(std::mem::take(&mut self.bytes)));
         }
     }
 }

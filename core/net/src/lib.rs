@@ -18,6 +18,7 @@ mod pending;
 mod served;
 mod server;
 mod service;
+mod spare;
 mod task;
 mod wire;
 

@@ -1,11 +1,11 @@
 //! Bytes on their way out: small pieces are gathered, large ones are passed on as they are.
 
 use crate::service::Response;
+use crate::spare::Spare;
 use bytes::{Buf, Bytes, BytesMut};
 use ferromq_protocol::Command;
 use ferromq_protocol::header::FieldSource;
 use smallvec::SmallVec;
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::IoSlice;
@@ -35,12 +35,10 @@ impl From<Bytes> for Piece {
 
 /// What a gathering write takes.
 pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; 40]>;
-/// A thread keeps no more than so many bytes for them.
-const MOST_SPARE: usize = 16 << 10;
 
 thread_local! {
-    /// Memory for short answers, which the connections of this thread use in turn.
-    static SPARE: Cell<Option<BytesMut>> = const { Cell::new(None) };
+    /// For short answers.
+    static SPARE: Spare = const { Spare::new() };
 }
 
 /// A queue of bytes to write.
@@ -64,9 +62,7 @@ impl Outgoing {
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
             let tail = std::mem::take(self).tail;
-            if (1..=MOST_SPARE).contains(&tail.capacity()) {
-                SPARE.set(Some(tail));
-            }
+            SPARE.with(|spare| spare.keep(tail));
         }
     }
 
@@ -89,9 +85,7 @@ impl Outgoing {
     fn push_head<F: FieldSource>(&mut self, command: &Command<F>, body_length: usize) {
         // At once, instead of by and by as the header is written.
         let small = if body_length < COPY_BELOW { body_length } else { 0 };
-        if self.tail.capacity() == 0 {
-            self.tail = SPARE.take().unwrap_or_default();
-        }
+        SPARE.with(|spare| spare.lend(&mut self.tail));
         self.tail.reserve(USUAL_HEAD + small);
         let before = self.tail.len();
         command.encode_head(body_length, &mut self.tail);
