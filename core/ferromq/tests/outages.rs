@@ -1,11 +1,16 @@
 //! Clients while servers fail, and what is left of clients that have been closed.
 #![allow(clippy::unwrap_used)]
 
+// The test kit uses this crate, so this crate's package does not name it.
+#[allow(dead_code)]
+#[path = "../../testkit/src/port.rs"]
+mod port;
 mod support;
 
 use ferromq::{Admin, ClientConfig, Message, Producer, ProducerConfig, PullConsumer, Server};
 use ferromq_broker::{Broker, BrokerConfig};
 use ferromq_namesrv::{NameServer, NamesrvConfig};
+use port::Port;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -73,8 +78,8 @@ async fn nothing_is_lost_when_a_broker_restarts_under_load() {
     let folder = tempfile::tempdir().unwrap();
     let names = name_server(folder.path()).await;
     let address = names.address().to_string();
-    let first = broker(folder.path(), &address, 0).await;
-    let port = first.address().port();
+    let port = Port::of_broker().unwrap();
+    let first = broker(folder.path(), &address, port.number()).await;
     let client = quick(ClientConfig { namesrv_addr: address.clone(), ..ClientConfig::default() });
     create_topic(&client, "T", 4).await;
     let seen = Seen::default();
@@ -96,7 +101,7 @@ async fn nothing_is_lost_when_a_broker_restarts_under_load() {
     };
     until("messages flow", || seen.len() > 50).await;
     first.close().await;
-    let second = broker(folder.path(), &address, port).await;
+    let second = broker(folder.path(), &address, port.number()).await;
     let before = seen.len();
     until("messages flow again", || seen.len() > before + 50).await;
     done.store(true, Ordering::Relaxed);

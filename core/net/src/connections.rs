@@ -5,6 +5,7 @@ use crate::task::{self, Limits};
 use ferromq_protocol::Command;
 use foldhash::HashMap;
 use parking_lot::Mutex;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -150,13 +151,24 @@ impl Connections {
                 Err(_) => return Err(connect_timeout(address)),
             };
         stream.set_nodelay(true).map_err(failed)?;
-        let (peer, local) =
-            stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?))).map_err(failed)?;
+        let (peer, local) = ends(&stream).map_err(failed)?;
         let (connection, run) =
             task::over(stream, peer, local, self.service.clone(), self.options.limits.clone());
         tokio::spawn(run);
         Ok(connection)
     }
+}
+
+/// The addresses of the peer and of this end. On one machine they may be the same: where nobody listens at a
+/// port from which the system takes those of outgoing connections, one of these can meet itself, and would
+/// hold the port against the server that comes back.
+fn ends(stream: &TcpStream) -> std::io::Result<(SocketAddr, SocketAddr)> {
+    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+    if peer == local {
+        stream.set_zero_linger()?;
+        return Err(std::io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok((peer, local))
 }
 
 fn closed(address: &str) -> NetError {
@@ -170,5 +182,23 @@ fn connect_timeout(address: &str) -> NetError {
 impl Drop for Connections {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpSocket;
+
+    #[tokio::test]
+    async fn a_connection_that_meets_itself_is_refused_and_leaves_the_port() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let stream = socket.connect(address).await.unwrap();
+        let error = ends(&stream).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        drop(stream);
+        std::net::TcpListener::bind(address).unwrap();
     }
 }

@@ -1,5 +1,6 @@
 //! The servers of a scenario, told what to do in lines of text; see `scenarios/README.md`.
 
+use crate::port::Port;
 use ferromq::{Admin, ClientConfig, ServerOptions};
 use ferromq_broker::{Broker, BrokerConfig};
 use ferromq_namesrv::{NameServer, NamesrvConfig};
@@ -15,10 +16,29 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// How long everything in a scenario may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-enum Place<T> {
-    Runs(T),
-    /// The port it had.
-    Stopped(u16),
+/// A server that can be stopped and comes back at the same address.
+struct Place<T> {
+    port: Port,
+    server: Option<T>,
+}
+
+impl<T> Place<T> {
+    /// Takes the server out, to be ended.
+    fn stop(&mut self) -> Result<T, Failure> {
+        self.server.take().ok_or_else(|| "no such server runs".into())
+    }
+
+    /// The port where one is to start.
+    fn vacant(&self) -> Result<u16, Failure> {
+        match self.server {
+            Some(_) => Err("it runs".into()),
+            None => Ok(self.port.number()),
+        }
+    }
+}
+
+fn among<T>(places: &mut [Place<T>], index: usize) -> Result<&mut Place<T>, Failure> {
+    places.get_mut(index).ok_or_else(|| format!("there is no server {index}").into())
 }
 
 /// Name servers and brokers in this process, or those of a running cluster.
@@ -28,6 +48,8 @@ pub struct Cluster {
     addresses: Vec<String>,
     /// Connections that nobody answers.
     deaf: Option<(TcpListener, String)>,
+    /// Ports where nobody listens.
+    dead: Vec<Port>,
     folder: TempDir,
 }
 
@@ -41,6 +63,7 @@ impl Cluster {
                 .map(|all| all.split(';').map(String::from).collect())
                 .unwrap_or_default(),
             deaf: None,
+            dead: Vec::new(),
             folder: TempDir::new()?,
         })
     }
@@ -60,41 +83,21 @@ impl Cluster {
                 let queues = queues.strip_prefix("queues=").ok_or("expected queues=N")?;
                 self.create_topic(topic, queues.parse()?).await?;
             }
-            ["stop", "names", index] => match self.names.get_mut(index.parse::<usize>()?) {
-                Some(place @ Place::Runs(_)) => {
-                    if let Place::Runs(server) = std::mem::replace(place, Place::Stopped(0)) {
-                        *place = Place::Stopped(server.address().port());
-                        server.close().await;
-                    }
-                }
-                _ => return Err("no such name server runs".into()),
-            },
-            ["stop", "broker", index] => match self.brokers.get_mut(index.parse::<usize>()?) {
-                Some(place @ Place::Runs(_)) => {
-                    if let Place::Runs(server) = std::mem::replace(place, Place::Stopped(0)) {
-                        *place = Place::Stopped(server.address().port());
-                        server.close().await;
-                    }
-                }
-                _ => return Err("no such broker runs".into()),
-            },
+            ["stop", "names", index] => {
+                among(&mut self.names, index.parse()?)?.stop()?.close().await;
+            }
+            ["stop", "broker", index] => {
+                among(&mut self.brokers, index.parse()?)?.stop()?.close().await;
+            }
             ["start", "names", index] => {
-                let index: usize = index.parse()?;
-                match self.names.get(index) {
-                    Some(Place::Stopped(port)) => {
-                        self.names[index] = Place::Runs(self.name_server(index, *port).await?);
-                    }
-                    _ => return Err("no such name server is stopped".into()),
-                }
+                let index = index.parse()?;
+                let port = among(&mut self.names, index)?.vacant()?;
+                self.names[index].server = Some(self.name_server(index, port).await?);
             }
             ["start", "broker", index] => {
-                let index: usize = index.parse()?;
-                match self.brokers.get(index) {
-                    Some(Place::Stopped(port)) => {
-                        self.brokers[index] = Place::Runs(self.broker(index, *port).await?);
-                    }
-                    _ => return Err("no such broker is stopped".into()),
-                }
+                let index = index.parse()?;
+                let port = among(&mut self.brokers, index)?.vacant()?;
+                self.brokers[index].server = Some(self.broker(index, port).await?);
             }
             ["deaf"] => {
                 if self.deaf.is_none() {
@@ -110,8 +113,10 @@ impl Cluster {
                     .unwrap_or_default());
             }
             ["dead"] => {
-                let listener = TcpListener::bind("127.0.0.1:0").await?;
-                return Ok(listener.local_addr()?.to_string());
+                let port = Port::free()?;
+                let address = port.address();
+                self.dead.push(port);
+                return Ok(address);
             }
             ["folder"] => return Ok(self.place("clients")?.display().to_string()),
             _ => return Err("a line that nobody knows".into()),
@@ -124,13 +129,15 @@ impl Cluster {
             return Ok(());
         }
         for index in 0..names {
-            let server = self.name_server(index, 0).await?;
+            let port = Port::free()?;
+            let server = self.name_server(index, port.number()).await?;
             self.addresses.push(server.address().to_string());
-            self.names.push(Place::Runs(server));
+            self.names.push(Place { port, server: Some(server) });
         }
         for index in 0..brokers {
-            let broker = self.broker(index, 0).await?;
-            self.brokers.push(Place::Runs(broker));
+            let port = Port::of_broker()?;
+            let server = Some(self.broker(index, port.number()).await?);
+            self.brokers.push(Place { port, server });
         }
         Ok(())
     }
@@ -200,7 +207,7 @@ impl Cluster {
 
     /// Makes a topic on all brokers that run, unless a name server does not know all of them.
     async fn try_to_create(&self, admin: &Admin, topic: &TopicConfig) -> Result<(), Failure> {
-        let own = self.brokers.iter().filter(|place| matches!(place, Place::Runs(_))).count();
+        let own = self.brokers.iter().filter(|place| place.server.is_some()).count();
         let brokers = admin.masters().await?.len();
         if brokers < own {
             return Err(format!("{brokers} brokers are known").into());
@@ -215,15 +222,11 @@ impl Cluster {
 
     /// Ends all servers.
     pub async fn close(self) {
-        for place in self.brokers {
-            if let Place::Runs(broker) = place {
-                broker.close().await;
-            }
+        for broker in self.brokers.into_iter().filter_map(|place| place.server) {
+            broker.close().await;
         }
-        for place in self.names {
-            if let Place::Runs(server) = place {
-                server.close().await;
-            }
+        for server in self.names.into_iter().filter_map(|place| place.server) {
+            server.close().await;
         }
     }
 }

@@ -4,4 +4,5 @@
 //! In-process clusters are `ferromq::Server`; clusters with Apache's software are in `interop`.
 
 pub mod cluster;
+pub mod port;
 pub mod scenario;
