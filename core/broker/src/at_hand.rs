@@ -98,14 +98,19 @@ impl KnownTopics {
         Some(self.topics.insert_full(name.into(), topic).0)
     }
 
-    /// Adds what was counted to the statistics.
+    /// Adds what was counted to the statistics: to those of the broker once, for all topics.
     pub(crate) fn settle(&mut self, stats: &Stats) {
+        let (mut of_users, mut of_system) = (Puts::default(), Puts::default());
         for place in self.asked_for.drain(..) {
             if let Some((_, topic)) = self.topics.get_index_mut(place) {
                 topic.asked_for = false;
-                topic.settle(stats);
+                let puts = std::mem::take(&mut topic.puts);
+                topic.stats.put_all(&puts);
+                *(if topic.is_system { &mut of_system } else { &mut of_users }) += &puts;
             }
         }
+        stats.put_all(false, &of_users);
+        stats.put_all(true, &of_system);
     }
 }
 
@@ -158,7 +163,9 @@ impl KnownTopic {
 
     /// Adds what was counted to the statistics.
     pub(crate) fn settle(&mut self, stats: &Stats) {
-        stats.put_all(&self.stats, self.is_system, &std::mem::take(&mut self.puts));
+        let puts = std::mem::take(&mut self.puts);
+        self.stats.put_all(&puts);
+        stats.put_all(self.is_system, &puts);
     }
 
     fn queue(&mut self, broker: &Inner, id: i32) -> Result<&Arc<Queue>, Failure> {

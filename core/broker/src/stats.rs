@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
+use std::ops::AddAssign;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -122,7 +123,7 @@ impl BrokerStats {
     }
 }
 
-/// What several requests stored in a topic.
+/// What several requests stored in a topic, or in several.
 #[derive(Debug, Default)]
 pub struct Puts {
     /// How many requests.
@@ -135,6 +136,27 @@ pub struct Puts {
     pub bytes: i64,
     /// When the last was stored, in ms.
     pub last: i64,
+}
+
+impl AddAssign<&Puts> for Puts {
+    fn add_assign(&mut self, more: &Puts) {
+        self.requests += more.requests;
+        self.at_once += more.at_once;
+        self.messages += more.messages;
+        self.bytes += more.bytes;
+        self.last = self.last.max(more.last);
+    }
+}
+
+impl TopicStats {
+    /// Counts messages that several requests stored in it.
+    pub fn put_all(&self, puts: &Puts) {
+        if puts.requests == 0 {
+            return;
+        }
+        self.put_nums.add_all(puts.messages, puts.requests, puts.last);
+        self.put_size.add_all(puts.bytes, puts.requests, puts.last);
+    }
 }
 
 /// Totals at the last two midnights.
@@ -217,22 +239,22 @@ impl Stats {
     /// Counts messages that one request stored in a topic, but not how long that took.
     pub fn put(&self, topic: &str, messages: i64, bytes: i64, now: i64) {
         let puts = Puts { requests: 1, messages, bytes, last: now, ..Puts::default() };
-        self.put_all(&self.topic(topic), names::is_system_topic(topic), &puts);
+        self.topic(topic).put_all(&puts);
+        self.put_all(names::is_system_topic(topic), &puts);
     }
 
-    /// Counts messages that several requests stored in a topic.
-    pub fn put_all(&self, topic: &TopicStats, is_system: bool, puts: &Puts) {
+    /// Counts messages that several requests stored, as the broker's; those of a topic count them
+    /// [too](TopicStats::put_all). `are_system` when all of their topics are the system's.
+    pub fn put_all(&self, are_system: bool, puts: &Puts) {
         let Puts { requests, at_once, messages, bytes, last } = *puts;
         if requests == 0 {
             return;
         }
         self.roll_mornings(last);
-        topic.put_nums.add_all(messages, requests, last);
-        topic.put_size.add_all(bytes, requests, last);
         self.broker.put.add_all(messages, requests, last);
         self.broker.put_rate.add(messages, last);
         self.broker.put_size.fetch_add(bytes, Ordering::Relaxed);
-        if !is_system {
+        if !are_system {
             self.broker.put_of_users.add_all(messages, requests, last);
         }
         if at_once > 0 {

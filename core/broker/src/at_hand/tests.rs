@@ -1,7 +1,7 @@
 use super::*;
 use crate::broker::Broker;
 use crate::clock::now_ms;
-use crate::testing::{Client, broker, config, send_request, store_config};
+use crate::testing::{Client, TestBroker, broker, config, send_request, store_config};
 use bytes::BytesMut;
 use ferromq_protocol::Command;
 use ferromq_protocol::body::BrokerStatsData;
@@ -91,6 +91,26 @@ async fn the_next_send_goes_by_new_settings() {
     broker.close().await;
 }
 
+/// Stores a message in the first queue of a topic that is at hand.
+fn store(known: &mut KnownTopics, broker: &TestBroker, name: &str) {
+    let record = NewRecord {
+        topic: name,
+        queue_id: 0,
+        flag: 0,
+        sys_flag: 0,
+        born_timestamp: 1,
+        born_host: broker.store_host,
+        store_host: broker.store_host,
+        reconsume_times: 0,
+        prepared_transaction_offset: 0,
+        body: b"x",
+        properties: "",
+    };
+    let topic = known.find(broker, name).unwrap();
+    let stored = topic.append(broker, 0, &mut NewRecords::one(&record, TagsCode::Hash(0)));
+    assert!(stored.is_ok());
+}
+
 #[test]
 fn topics_take_turns_when_they_are_many() {
     let broker = broker();
@@ -99,22 +119,7 @@ fn topics_take_turns_when_they_are_many() {
     let mut known = KnownTopics::default();
     for _ in 0..2 {
         for name in &names {
-            let record = NewRecord {
-                topic: name,
-                queue_id: 0,
-                flag: 0,
-                sys_flag: 0,
-                born_timestamp: 1,
-                born_host: broker.store_host,
-                store_host: broker.store_host,
-                reconsume_times: 0,
-                prepared_transaction_offset: 0,
-                body: b"x",
-                properties: "",
-            };
-            let topic = known.find(&broker, name).unwrap();
-            let stored = topic.append(&broker, 0, &mut NewRecords::one(&record, TagsCode::Hash(0)));
-            assert!(stored.is_ok());
+            store(&mut known, &broker, name);
             assert!(known.topics.len() <= MOST);
         }
     }
@@ -125,4 +130,28 @@ fn topics_take_turns_when_they_are_many() {
         assert_eq!(broker.log().max_offset(name, 0).unwrap(), 2);
     }
     assert!(known.find(&broker, "unknown").is_none());
+}
+
+#[test]
+fn the_broker_counts_what_its_topics_count() {
+    let broker = broker();
+    let topics = [("One", 3), ("Two", 5), (names::TRACE_TOPIC, 7)];
+    topics.iter().for_each(|(name, _)| broker.topic(name, 1));
+    let mut known = KnownTopics::default();
+    for _ in 0..2 {
+        for (name, count) in topics {
+            (0..count).for_each(|_| store(&mut known, &broker, name));
+        }
+        known.settle(&broker.stats);
+        // What is counted is not counted again.
+        known.settle(&broker.stats);
+    }
+    let counted = |name, key| broker.stats.view(name, key, now_ms()).map(|data| data.stats_minute);
+    for (name, count) in topics {
+        assert_eq!(counted("TOPIC_PUT_NUMS", name).unwrap().sum, 2 * count, "{name}");
+    }
+    let all = counted("BROKER_PUT_NUMS", "DefaultCluster").unwrap();
+    assert_eq!((all.sum, all.avgpt), (30, 1.0), "one message a request");
+    let of_users = counted("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster").unwrap();
+    assert_eq!(of_users.sum, 16);
 }
