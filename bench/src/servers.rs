@@ -252,13 +252,18 @@ impl Running {
         }
     }
 
-    /// Lets it go on, and waits until it has made up for what was due meanwhile and the name server knows the
-    /// broker again.
-    pub fn thaw(&self) -> Result<(), Problem> {
+    /// Lets it go on.
+    pub fn go_on(&self) {
         if let Some(names) = &self.names {
             names.thaw();
         }
         self.process.thaw();
+    }
+
+    /// Lets it go on after a long time, and waits until it has made up for what was due meanwhile and the name
+    /// server knows the broker again.
+    pub fn thaw(&self) -> Result<(), Problem> {
+        self.go_on();
         self.rest()?;
         let Some(namesrv) = &self.namesrv else { return Ok(()) };
         wire::broker_name(namesrv, &self.broker, SETTLED).map(drop)

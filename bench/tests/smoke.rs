@@ -28,10 +28,20 @@ fn medians(report: &Report) -> Vec<(&str, f64)> {
 fn one_topic_and_many_are_loaded_in_turns() {
     let work = || {
         let report = ours("topics")?;
-        let [("kept-10000", kept), ("rate-10000", rate)] = medians(&report)[..] else {
-            panic!("{report:?}")
-        };
-        assert!(kept > 0.0 && rate > 0.0, "{report:?}");
+        let figures = medians(&report);
+        let names: Vec<&str> = figures.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["rate-1", "kept-10000", "rate-10000"]);
+        assert!(figures.iter().all(|(_, figure)| *figure > 0.0), "{report:?}");
+        let rounds: Vec<&[f64]> = report.rows[0]
+            .measures
+            .iter()
+            .filter_map(|m| m.values.get(&Subject::Ferromq).map(Vec::as_slice))
+            .collect();
+        for round in 0..rounds[0].len() {
+            let [one, kept, many] = [0, 1, 2].map(|measure| rounds[measure][round]);
+            assert!((kept - 100.0 * many / one).abs() < 1e-9, "round {round}: {rounds:?}");
+        }
+        assert!(rounds.iter().all(|figures| figures.len() == rounds[0].len() && figures.len() > 1));
         Ok(())
     };
     skip::unless_missing("a row of make bench", work()).unwrap();
