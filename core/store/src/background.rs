@@ -51,8 +51,8 @@ impl Bell {
 /// After how much of the log the checkpoint is written anew, though its time has not come: what is
 /// behind it has to be read after a crash.
 const CHECKPOINT_BYTES: i64 = 64 << 20;
-/// So many times as long as a checkpoint took is waited for the next, unless its time has come, where the
-/// whole file system is synced for it.
+/// So many times as long as a checkpoint took is waited for the next, unless its time has come: with many queues
+/// it must not become all that the disk does.
 const CHECKPOINT_REST: u32 = 20;
 /// How long it may go unnoticed that so much of the log has come.
 const QUEUES_PAUSE: Duration = Duration::from_millis(100);
@@ -148,13 +148,12 @@ fn write_queues(inner: &Inner) {
             continue;
         }
         last_write = Instant::now();
-        let dear = inner.queues.would_sync_file_system();
         if !write_or_fail(inner, sync) {
             inner.queue_bell.ring();
         }
         if sync {
             last_sync = Instant::now();
-            rest = if dear { CHECKPOINT_REST * (last_sync - last_write) } else { Duration::ZERO };
+            rest = CHECKPOINT_REST * (last_sync - last_write);
         }
         if stopped {
             return;

@@ -218,6 +218,9 @@ pub trait RandomFile: Send + Sync {
     /// Writes at a place, whole.
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()>;
 
+    /// Has the system begin to bring to the disk what was written, so that a sync has less to wait for.
+    fn begin_sync(&self) {}
+
     /// Makes a range zero. What was never written costs nothing.
     fn clear(&self, range: Range<u64>) -> io::Result<()>;
 

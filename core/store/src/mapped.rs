@@ -82,16 +82,21 @@ impl MappedSegment {
                 return;
             }
         }
-        // Without waiting: who waits here is told of failures that the log's next sync is to find.
-        // SAFETY: no memory is involved; the descriptor is open as long as `self`.
-        unsafe {
-            libc::sync_file_range(
-                self.file.as_raw_fd(),
-                range.start as i64,
-                range.len() as i64,
-                libc::SYNC_FILE_RANGE_WRITE,
-            );
-        }
+        begin_to_write(&self.file, range);
+    }
+}
+
+/// Has the system begin to bring a range of a file to the disk; an empty one goes on to the file's end. Without
+/// waiting: who waits here is told of failures that the next sync is to find.
+pub(crate) fn begin_to_write(file: &File, range: Range<usize>) {
+    // SAFETY: no memory is involved; the descriptor is open as long as `file`.
+    unsafe {
+        libc::sync_file_range(
+            file.as_raw_fd(),
+            range.start as i64,
+            range.len() as i64,
+            libc::SYNC_FILE_RANGE_WRITE,
+        );
     }
 }
 

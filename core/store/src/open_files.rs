@@ -1,5 +1,8 @@
 //! The consume queue files that are open: however many queues there are, only as many as are in use
 //! at the same time, and no more than a limit.
+//!
+//! A file that was written stays open until it is synced, if that can be: who opens it again may not be told
+//! what could not be brought to the disk meanwhile.
 
 use crate::disk::RandomFile;
 use crate::read_ahead::ReadAhead;
@@ -10,7 +13,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 /// The most files that are open at a time. Opening one anew takes microseconds.
-pub(crate) const LIMIT: usize = 256;
+pub(crate) const LIMIT: usize = 512;
 
 /// A file: its queue's number among all queues, and its first byte.
 pub(crate) type Key = (u64, i64);
@@ -33,6 +36,8 @@ struct Open {
     file: Arc<OpenFile>,
     /// Whether it was used since somebody last looked for one to close.
     used: bool,
+    /// Whether it was written since the last sync.
+    unsynced: bool,
 }
 
 #[derive(Default)]
@@ -40,6 +45,8 @@ struct Files {
     open: HashMap<Key, Open>,
     /// The files in the order in which they are looked at.
     round: VecDeque<Key>,
+    /// Whether a file was closed that was written since the last sync, because all were.
+    closed_unsynced: bool,
 }
 
 #[derive(Default)]
@@ -67,13 +74,48 @@ impl OpenFiles {
         }
         let file = Arc::new(OpenFile { file: open()?, ahead: ReadAhead::default() });
         let mut files = self.files.lock();
+        if let Some(open) = files.open.get(&key) {
+            // Somebody was quicker, and may have written to it.
+            return Ok(open.file.clone());
+        }
         while files.open.len() >= LIMIT {
             files.close_one();
         }
-        if files.open.insert(key, Open { file: file.clone(), used: true }).is_none() {
-            files.round.push_back(key);
-        }
+        files.open.insert(key, Open { file: file.clone(), used: true, unsynced: false });
+        files.round.push_back(key);
         Ok(file)
+    }
+
+    /// A file is written, and has to be synced.
+    pub(crate) fn written(&self, key: Key) {
+        let mut files = self.files.lock();
+        match files.open.get_mut(&key) {
+            Some(open) => open.unsynced = true,
+            // Somebody needed its place.
+            None => files.closed_unsynced = true,
+        }
+    }
+
+    /// Whether not all files that were written since the last sync are still open.
+    pub(crate) fn closed_unsynced(&self) -> bool {
+        self.files.lock().closed_unsynced
+    }
+
+    /// Has the system begin to bring to the disk what was written to files that are open.
+    pub(crate) fn begin_sync(&self) {
+        let unsynced: Vec<Arc<OpenFile>> = {
+            let files = self.files.lock();
+            let unsynced = files.open.values().filter(|open| open.unsynced);
+            unsynced.map(|open| open.file.clone()).collect()
+        };
+        unsynced.iter().for_each(|file| file.begin_sync());
+    }
+
+    /// All that was written is on disk.
+    pub(crate) fn synced(&self) {
+        let mut files = self.files.lock();
+        files.open.values_mut().for_each(|open| open.unsynced = false);
+        files.closed_unsynced = false;
     }
 
     /// Closes files of a queue as soon as nobody uses them any more.
@@ -87,22 +129,29 @@ impl OpenFiles {
     /// Closes every file that was not used since the last call.
     pub(crate) fn close_idle(&self) {
         let mut files = self.files.lock();
-        files.open.retain(|_, open| std::mem::take(&mut open.used));
-        let Files { open, round } = &mut *files;
+        files.open.retain(|_, open| std::mem::take(&mut open.used) || open.unsynced);
+        let Files { open, round, .. } = &mut *files;
         round.retain(|key| open.contains_key(key));
     }
 }
 
 impl Files {
-    /// Closes the first file in the round that was not used lately.
+    /// Closes the first file in the round that was not used lately; one that is not synced only if all are not.
     fn close_one(&mut self) {
-        while let Some(key) = self.round.pop_front() {
+        // The second time around none was used.
+        for _ in 0..2 * self.round.len() {
+            let Some(key) = self.round.pop_front() else { return };
             let Some(open) = self.open.get_mut(&key) else { continue };
-            if !std::mem::take(&mut open.used) {
+            let kept = open.unsynced && !self.closed_unsynced;
+            if !std::mem::take(&mut open.used) && !kept {
                 self.open.remove(&key);
                 return;
             }
             self.round.push_back(key);
+        }
+        self.closed_unsynced = true;
+        if let Some(key) = self.round.pop_front() {
+            self.open.remove(&key);
         }
     }
 }

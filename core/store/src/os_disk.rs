@@ -1,7 +1,7 @@
 //! The real disk.
 
 use crate::disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
-use crate::mapped::{MappedSegment, MappedWords};
+use crate::mapped::{MappedSegment, MappedWords, begin_to_write};
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::ReadWriteFlags;
 use std::fs::{self, File, OpenOptions};
@@ -278,6 +278,10 @@ impl RandomFile for OsFile {
             Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&self.0, range),
             other => Ok(other?),
         }
+    }
+
+    fn begin_sync(&self) {
+        begin_to_write(&self.0, 0..0);
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -169,6 +169,11 @@ impl Queue {
         self.id
     }
 
+    /// What tells it apart from all others.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The state, read from the files when the queue is used for the first time.
     pub(crate) fn state(&self) -> Result<MappedMutexGuard<'_, State>, StoreError> {
         self.loaded(self.state.lock())
@@ -485,6 +490,7 @@ impl Queue {
             (0..blanks).for_each(|_| Entry::BLANK.encode(&mut bytes));
             state.tail.iter().take(part).for_each(|entry| entry.encode(&mut bytes));
             drop(state);
+            self.files.open.written((self.number, self.base_of(first)));
             file.write_at(&bytes, at - blanks * ENTRY)
                 .map_err(|error| StoreError::file("write", self.directory())(error))?;
             let mut state = self.state()?;

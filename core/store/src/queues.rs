@@ -4,11 +4,11 @@ use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::{DirEntry, Disk, FileSystem};
 use crate::error::StoreError;
-use crate::open_files::OpenFiles;
+use crate::open_files::{LIMIT, OpenFiles};
 use crate::queue::{Queue, QueueFiles};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,17 +21,14 @@ pub(crate) struct Queues {
     topics: RwLock<HashMap<Arc<str>, OfTopic, RandomState>>,
     /// Queues with entries that are not in their files.
     listed: Mutex<Vec<Arc<Queue>>>,
-    /// Queues whose files were written since the last sync.
-    unsynced: Mutex<Vec<Arc<Queue>>>,
+    /// Queues whose files were written since the last sync, by what tells them apart.
+    unsynced: Mutex<BTreeMap<u64, Arc<Queue>>>,
     /// Held while files of a queue are written, synced or removed: those of a deleted topic must not
     /// come back.
     writing: Mutex<()>,
     /// Where they are, opened before anything is written.
     file_system: Option<Box<dyn FileSystem>>,
 }
-
-/// From so many queues on, all files are synced at once: one by one, each would wait for the disk.
-const MANY: usize = 64;
 
 impl Queues {
     pub(crate) fn new(disk: Arc<dyn Disk>, config: &StoreConfig, trusted: i64) -> Self {
@@ -82,21 +79,14 @@ impl Queues {
         self.listed.lock().push(queue.clone());
     }
 
-    /// Whether so many queues have changed that syncing them syncs the file system.
-    pub(crate) fn would_sync_file_system(&self) -> bool {
-        // One lock after the other.
-        let listed = self.listed.lock().len();
-        self.file_system.is_some() && listed + self.unsynced.lock().len() > MANY
-    }
-
     /// Puts a queue on the list of those to be synced.
     pub(crate) fn list_unsynced(&self, queue: &Arc<Queue>) {
-        self.unsynced.lock().push(queue.clone());
+        self.unsynced.lock().insert(queue.number(), queue.clone());
     }
 
     /// Writes entries whose records end at or before `log_offset`. Returns whether none is left.
     pub(crate) fn write(&self, log_offset: i64) -> Result<bool, StoreError> {
-        let mut listed = std::mem::take(&mut *self.listed.lock());
+        let listed = std::mem::take(&mut *self.listed.lock());
         let mut left = Vec::new();
         let mut written = Ok(());
         for (at, queue) in listed.iter().enumerate() {
@@ -114,22 +104,31 @@ impl Queues {
         }
         let all = left.is_empty();
         self.listed.lock().append(&mut left);
-        self.unsynced.lock().append(&mut listed);
+        self.unsynced.lock().extend(listed.into_iter().map(|queue| (queue.number(), queue)));
         written.map(|()| all)
     }
 
-    /// Syncs the files that were written.
+    /// Syncs the files that were written. If they are more than may be open at a time, that is the whole file
+    /// system, which costs more than they: it syncs the log and the index, too, whose pages are then
+    /// faults again.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         let unsynced = std::mem::take(&mut *self.unsynced.lock());
-        if let Some(file_system) = self.file_system.as_ref().filter(|_| unsynced.len() > MANY) {
+        let open = &self.files.open;
+        let too_many = unsynced.len() > LIMIT || open.closed_unsynced();
+        if let Some(file_system) = self.file_system.as_ref().filter(|_| too_many) {
             let _writing = self.writing.lock();
             file_system.sync().map_err(StoreError::file("sync", &self.files.directory))?;
-            return unsynced.iter().try_for_each(|queue| queue.synced());
+            open.synced();
+            return unsynced.values().try_for_each(|queue| queue.synced());
         }
-        unsynced.iter().try_for_each(|queue| {
+        // One by one, each would wait for the disk.
+        open.begin_sync();
+        unsynced.values().try_for_each(|queue| {
             let _writing = self.writing.lock();
             queue.sync()
-        })
+        })?;
+        open.synced();
+        Ok(())
     }
 
     /// Whether every entry is on disk.
@@ -177,7 +176,7 @@ impl Queues {
             queues.iter().flatten().for_each(|queue| queue.retire());
         }
         self.listed.lock().retain(|queue| queue.topic() != topic);
-        self.unsynced.lock().retain(|queue| queue.topic() != topic);
+        self.unsynced.lock().retain(|_, queue| queue.topic() != topic);
         self.remove_directory(&self.files.directory.join(topic))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// The most queue files that are open at a time.
-const MOST_OPEN: usize = 256;
+const MOST_OPEN: usize = 512;
 
 #[test]
 fn queues_without_messages_cost_no_file_and_idle_ones_no_open_file() {
@@ -43,6 +43,43 @@ fn queues_without_messages_cost_no_file_and_idle_ones_no_open_file() {
     assert_eq!(mappings(&queues).len(), 0, "queue files are never mapped");
     let segments = files(&root.join("commitlog")).len();
     assert!(mappings(&root).len() <= mapped + segments);
+}
+
+/// The whole file system has more to sync than queues: the log, the index, and what is not ours.
+#[test]
+fn queues_are_synced_by_their_files_unless_those_are_too_many() {
+    const SOME: usize = 400;
+    let directory = tempfile::tempdir().unwrap();
+    let disk = WatchedDisk::default();
+    let watch = disk.0.clone();
+    let counted = || {
+        let count = |counter: &std::sync::atomic::AtomicUsize| counter.swap(0, Ordering::SeqCst);
+        [&watch.begun, &watch.file_syncs, &watch.begun_before, &watch.file_system_syncs].map(count)
+    };
+    let store = Store::open_by_hand(Arc::new(disk), config(directory.path())).unwrap();
+    let send = |queues: usize| {
+        (0..queues).for_each(|queue| _ = put(&store, "T", queue as i32, b"x"));
+        store.flush();
+        store.write_queues(false);
+    };
+    let all = MOST_OPEN + 1;
+    if OsDisk.file_system(directory.path()).unwrap().is_some() {
+        send(all);
+        store.write_queues(true);
+        assert_eq!(counted(), [0, 0, 0, 1]);
+    }
+    for _ in 0..2 {
+        send(SOME);
+        // What is written twice is synced once.
+        send(SOME);
+        // Readers want more files than may be open, and leave those that are not synced.
+        (0..all).for_each(|queue| assert!(read(&store, "T", queue as i32, 0).count <= 5));
+        store.make_room().unwrap();
+        store.make_room().unwrap();
+        store.write_queues(true);
+        assert_eq!(counted(), [SOME, SOME, SOME, 0], "all had begun when the first was waited for");
+    }
+    store.close();
 }
 
 #[test]

@@ -26,6 +26,12 @@ pub struct Watch {
     /// Held while no file may be removed.
     pub removal: Mutex<()>,
     pub removals: AtomicUsize,
+    /// Files, neither segments nor words, that the system was asked to begin to sync, and then to sync.
+    pub begun: AtomicUsize,
+    pub file_syncs: AtomicUsize,
+    /// How many had begun when the first was waited for.
+    pub begun_before: AtomicUsize,
+    pub file_system_syncs: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -72,7 +78,52 @@ impl Segment for WatchedSegment {
     }
 }
 
+struct WatchedFile(Arc<dyn RandomFile>, Arc<Watch>);
+
+impl RandomFile for WatchedFile {
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, at)
+    }
+    fn next_data(&self, at: u64) -> io::Result<Option<u64>> {
+        self.0.next_data(at)
+    }
+    fn read_cached(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        self.0.read_cached(buffer, at)
+    }
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.0.write_at(bytes, at)
+    }
+    fn clear(&self, range: Range<u64>) -> io::Result<()> {
+        self.0.clear(range)
+    }
+    fn begin_sync(&self) {
+        self.1.begun.fetch_add(1, Ordering::SeqCst);
+        self.0.begin_sync();
+    }
+    fn sync(&self) -> io::Result<()> {
+        if self.1.file_syncs.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.1.begun_before.store(self.1.begun.load(Ordering::SeqCst), Ordering::SeqCst);
+        }
+        self.0.sync()
+    }
+}
+
+struct WatchedFileSystem(Box<dyn FileSystem>, Arc<Watch>);
+
+impl FileSystem for WatchedFileSystem {
+    fn sync(&self) -> io::Result<()> {
+        self.1.file_system_syncs.fetch_add(1, Ordering::SeqCst);
+        self.0.sync()
+    }
+}
+
 impl Disk for WatchedDisk {
+    fn file_system(&self, path: &Path) -> io::Result<Option<Box<dyn FileSystem>>> {
+        let real = OsDisk.file_system(path)?;
+        let watched =
+            |real| Box::new(WatchedFileSystem(real, self.0.clone())) as Box<dyn FileSystem>;
+        Ok(real.map(watched))
+    }
     fn create_segment(&self, path: &Path, length: u64) -> io::Result<Box<dyn Segment>> {
         self.called();
         Ok(self.watched(OsDisk.create_segment(path, length)?, path))
@@ -87,7 +138,7 @@ impl Disk for WatchedDisk {
     }
     fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
         self.called();
-        OsDisk.open_file(path, length)
+        Ok(Arc::new(WatchedFile(OsDisk.open_file(path, length)?, self.0.clone())))
     }
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.called();
