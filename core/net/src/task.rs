@@ -148,6 +148,9 @@ impl Task {
             if !self.connection.is_open() {
                 return self.say_farewell(&mut *wire).await;
             }
+            if self.write_what_goes(&mut *wire).await? {
+                last_activity = Instant::now();
+            }
             let may_read = self.may_read();
             if self.incoming.is_little() {
                 self.incoming.release();
@@ -160,6 +163,8 @@ impl Task {
             let incoming = may_read.then_some(&mut self.incoming);
             let parked = self.connection.parked.load(Ordering::Relaxed);
             tokio::select! {
+                // What the others would tell, this loop looks at anyway when something has moved.
+                biased;
                 moved = move_some(&mut *wire, incoming, &mut self.outgoing), if may_move => {
                     let now = Instant::now();
                     if now.duration_since(last_activity) > PAUSE {
@@ -175,6 +180,10 @@ impl Task {
                             }
                         }
                         Moved::Out(length) => self.outgoing.advance(length),
+                    }
+                    if timer.deadline() <= now {
+                        self.connection.expire(now);
+                        timer.as_mut().reset(now + self.limits.idle);
                     }
                 }
                 () = self.connection.wake.notified() => {
@@ -194,6 +203,24 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// Writes what the wire takes without waiting: as a rule all that there is, and then the next thing is to read.
+    /// Returns whether anything went.
+    async fn write_what_goes<W: Wire>(&mut self, wire: &mut W) -> Result<bool, End> {
+        let before = self.outgoing.len();
+        poll_fn(|context| {
+            while !self.outgoing.is_empty() {
+                match wire.poll_send(context, &mut self.outgoing) {
+                    Poll::Ready(Ok(length)) if length > 0 => self.outgoing.advance(length),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(End::Io(error))),
+                    Poll::Ready(Ok(_)) | Poll::Pending => break,
+                }
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await?;
+        Ok(self.outgoing.len() < before)
     }
 
     fn may_read(&self) -> bool {

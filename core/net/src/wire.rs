@@ -85,8 +85,14 @@ impl Wire for TcpStream {
         }
         // The head of an answer would otherwise be a packet of its own.
         let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-        when_writable(self, context, || {
-            Ok(rustix::net::sendmsg(&*self, &slices, &mut SendAncillaryBuffer::default(), flags)?)
+        when_writable(self, context, || match slices[..] {
+            [ref head] => Ok(rustix::net::send(&*self, head, flags)?),
+            _ => Ok(rustix::net::sendmsg(
+                &*self,
+                &slices,
+                &mut SendAncillaryBuffer::default(),
+                flags,
+            )?),
         })
     }
 }
