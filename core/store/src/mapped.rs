@@ -42,6 +42,7 @@ impl MappedSegment {
     /// it would end the process.
     pub(crate) fn new(file: File, published: usize) -> io::Result<Self> {
         let map = MmapRaw::map_raw(&file)?;
+        os_disk::forget_access_times(&file);
         Ok(MappedSegment {
             map,
             file: Arc::new(file),

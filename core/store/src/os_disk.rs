@@ -2,7 +2,7 @@
 
 use crate::disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 use crate::mapped::{MappedSegment, MappedWords, begin_to_write};
-use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
 use rustix::io::ReadWriteFlags;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut, Write};
@@ -36,6 +36,13 @@ pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Has the system no longer note when the file was read last, which it would consider at each read. Whoever
+/// does not own the file may not ask for that.
+pub(crate) fn forget_access_times(file: &File) {
+    let flags = rustix::fs::fcntl_getfl(file);
+    let _ = flags.and_then(|flags| rustix::fs::fcntl_setfl(file, flags | OFlags::NOATIME));
 }
 
 pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn RandomFile>> {
