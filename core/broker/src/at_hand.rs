@@ -1,8 +1,13 @@
-//! What a thread has at hand for sends: the settings, and topics that it stored messages in lately.
+//! What a thread has at hand: for sends the settings, and topics that it stored messages in lately; for pulls
+//! those who read lately.
 //!
 //! To look up a topic, its queue and its statistics, and to count each message, is to write to memory that other
 //! threads write to as well, and that processors then take from each other. So a thread looks a topic up once, as
 //! long as topics do not change, and counts for itself what arrives together.
+
+mod readers;
+
+pub(crate) use readers::{KnownReaders, Reader};
 
 use crate::answer::Failure;
 use crate::append::{Stored, append_to, no_queue};
@@ -19,7 +24,7 @@ use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 
-/// The most topics that are at hand.
+/// The most topics that are at hand, and the most readers.
 const MOST: usize = 1024;
 
 /// What each of the threads has that handle the requests of connections.
@@ -44,6 +49,7 @@ impl Threads {
 pub(crate) struct AtHand {
     pub(crate) marks: Cache<Arc<ArcSwap<Marks>>, Arc<Marks>>,
     pub(crate) topics: KnownTopics,
+    pub(crate) readers: KnownReaders,
     /// Memory in which records are laid out.
     pub(crate) records: NewRecords,
 }
@@ -54,6 +60,7 @@ impl AtHand {
         AtHand {
             marks: Cache::new(broker.marks.clone()),
             topics: KnownTopics::default(),
+            readers: KnownReaders::default(),
             records: NewRecords::new(),
         }
     }
@@ -119,8 +126,7 @@ pub(crate) struct KnownTopic {
     pub(crate) config: Arc<TopicConfig>,
     /// At which [change](crate::topics::TopicTable::changes) of the topics it was looked up.
     as_of: u64,
-    /// Those that were needed, by number.
-    queues: Vec<Option<Arc<Queue>>>,
+    queues: KnownQueues,
     stats: Arc<TopicStats>,
     is_system: bool,
     /// What the statistics do not have yet.
@@ -134,7 +140,7 @@ impl KnownTopic {
         Some(KnownTopic {
             config,
             as_of,
-            queues: Vec::new(),
+            queues: KnownQueues::default(),
             stats: broker.stats.topic(name),
             is_system: names::is_system_topic(name),
             puts: Puts::default(),
@@ -169,15 +175,27 @@ impl KnownTopic {
     }
 
     fn queue(&mut self, broker: &Inner, id: i32) -> Result<&Arc<Queue>, Failure> {
-        let place = usize::try_from(id).map_err(|_| no_queue(&self.config.topic_name, id))?;
-        if self.queues.len() <= place {
-            self.queues.resize(place + 1, None);
+        let topic = &self.config.topic_name;
+        self.queues.get(broker, topic, id).ok_or_else(|| no_queue(topic, id))
+    }
+}
+
+/// Queues of a topic that were needed, by number.
+#[derive(Default)]
+struct KnownQueues(Vec<Option<Arc<Queue>>>);
+
+impl KnownQueues {
+    /// One of them; `None` if there can be none of that number.
+    fn get(&mut self, broker: &Inner, topic: &str, id: i32) -> Option<&Arc<Queue>> {
+        let place = usize::try_from(id).ok()?;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
         }
-        let queue = &mut self.queues[place];
+        let queue = &mut self.0[place];
         if queue.is_none() {
-            *queue = broker.store.queue(&self.config.topic_name, id);
+            *queue = broker.store.queue(topic, id);
         }
-        queue.as_ref().ok_or_else(|| no_queue(&self.config.topic_name, id))
+        queue.as_ref()
     }
 }
 

@@ -25,8 +25,9 @@ struct Position {
     reset: Option<i64>,
 }
 
+/// Where a group stands in the queues of a topic.
 #[derive(Default)]
-struct Progress {
+pub(crate) struct Progress {
     queues: Mutex<HashMap<i32, Position>>,
 }
 
@@ -90,7 +91,9 @@ impl ConsumerOffsets {
         self.topics.read().get(topic)?.get(group).cloned()
     }
 
-    fn find_or_create(&self, group: &str, topic: &str) -> Arc<Progress> {
+    /// A group's progress in a topic, made if need be; a caller that notes it often may keep it until topics or
+    /// groups [change](crate::topics::TopicTable::changes).
+    pub(crate) fn progress(&self, group: &str, topic: &str) -> Arc<Progress> {
         if let Some(progress) = self.find(group, topic) {
             return progress;
         }
@@ -120,7 +123,7 @@ impl ConsumerOffsets {
 
     /// Stores a group's progress, forwards or backwards.
     pub fn commit(&self, group: &str, topic: &str, queue: i32, offset: i64) -> Commit {
-        let progress = self.find_or_create(group, topic);
+        let progress = self.progress(group, topic);
         let changed = {
             let mut queues = progress.queues.lock();
             let position = queues.entry(queue).or_default();
@@ -137,9 +140,7 @@ impl ConsumerOffsets {
 
     /// Notes that the group pulled a queue up to `next`; for the tools' in-flight figures.
     pub fn pulled(&self, group: &str, topic: &str, queue: i32, next: i64) {
-        let progress = self.find_or_create(group, topic);
-        let mut queues = progress.queues.lock();
-        queues.entry(queue).or_default().pulled = Some(next);
+        self.progress(group, topic).pulled(queue, next);
     }
 
     fn note_commit(&self) {
@@ -152,7 +153,7 @@ impl ConsumerOffsets {
     /// Orders the next pull of the queue to continue from `offset`, whatever the consumer asks or
     /// commits until then.
     pub fn assign_reset(&self, group: &str, topic: &str, queue: i32, offset: i64) {
-        let progress = self.find_or_create(group, topic);
+        let progress = self.progress(group, topic);
         {
             let mut queues = progress.queues.lock();
             let position = queues.entry(queue).or_default();
@@ -276,6 +277,11 @@ impl ConsumerOffsets {
 }
 
 impl Progress {
+    /// As [`ConsumerOffsets::pulled`].
+    pub(crate) fn pulled(&self, queue: i32, next: i64) {
+        self.queues.lock().entry(queue).or_default().pulled = Some(next);
+    }
+
     fn committed(&self) -> BTreeMap<i32, i64> {
         let queues = self.queues.lock();
         let committed = queues.iter();

@@ -1,7 +1,9 @@
 //! Pulling: PULL_MESSAGE and LITE_PULL_MESSAGE (broker §2.5).
 
 use crate::answer::{Failure, respond};
+use crate::at_hand::Reader;
 use crate::clock::now_ms;
+use crate::config::BrokerConfig;
 use crate::inner::Inner;
 use crate::send::FAQ;
 use ferromq_model::{flags, perm};
@@ -40,9 +42,13 @@ fn pull(
     request: &Command,
 ) -> Result<Option<PullAnswer>, Failure> {
     let header: PullMessageRequest<'_> = request.header()?;
-    let subscription = accept(broker, connection, request.code, &header)?;
-    let has = |bit| header.sys_flag & bit != 0;
     let (group, topic, queue_id) = (header.consumer_group, header.topic, header.queue_id);
+    let config = broker.config.load();
+    check_allowed(&config, request.code)?;
+    let mut at_hand = broker.at_hand.this(broker);
+    let reader = at_hand.readers.find(broker, &config, group, topic)?;
+    let subscription = accept(broker, connection, reader, &header)?;
+    let has = |bit| header.sys_flag & bit != 0;
     if let Some(offset) = broker.offsets.take_reset(group, topic, queue_id) {
         return Ok(Some(moved(broker, request, topic, queue_id, offset)?.into()));
     }
@@ -53,7 +59,7 @@ fn pull(
         max_messages: header.max_msg_nums,
         max_bytes: header.max_msg_bytes.map_or(usize::MAX, |bytes| bytes.max(MIN_BYTES) as usize),
     };
-    let result = read_cached(broker, topic, queue_id, header.queue_offset, limits, &subscription)?;
+    let result = read_cached(broker, reader, queue_id, header.queue_offset, limits, &subscription)?;
     let finds_nothing = |result: &ReadResult| {
         answer_code(result, header.queue_offset).0 == response::PULL_NOT_FOUND
     };
@@ -61,13 +67,15 @@ fn pull(
     match result {
         Some(result) if !waits || !finds_nothing(&result) => {
             let template = request.response_of(response::SUCCESS, ());
-            let offset = header.queue_offset;
-            let answer = respond_with(broker, template, group, topic, queue_id, offset, result);
-            return Ok(Some(answer));
+            match result.count {
+                0 => broker.stats.found_nothing(now_ms()),
+                _ => reader.has_found(broker, queue_id, &result, now_ms()),
+            }
+            return Ok(Some(respond_with(template, header.queue_offset, result)));
         }
         _ => {}
     }
-    let config = broker.config.load();
+    drop(at_hand);
     let millis = match config.long_polling_enable {
         true => header.suspend_timeout_millis,
         false => config.short_polling_time_mills,
@@ -91,15 +99,8 @@ fn pull(
     Ok(None)
 }
 
-/// Checks a pull and finds its subscription; `None` when it wants all messages.
-fn accept(
-    broker: &Inner,
-    connection: &Connection,
-    code: i32,
-    header: &PullMessageRequest<'_>,
-) -> Result<Option<Arc<SubscriptionData>>, Failure> {
-    let config = broker.config.load();
-    let (group, topic) = (header.consumer_group, header.topic);
+/// Whether the broker allows pulls at all.
+fn check_allowed(config: &BrokerConfig, code: i32) -> Result<(), Failure> {
     let forbidden = |remark: String| Failure::new(response::NO_PERMISSION, remark);
     if !perm::readable(config.broker_permission) {
         return Err(forbidden(format!(
@@ -112,32 +113,28 @@ fn accept(
             format!("the broker[{}] for lite pull consumer is forbidden", config.broker_ip1);
         return Err(forbidden(remark));
     }
-    let settings = broker.groups.get_or_create(&config, group).ok_or_else(|| {
-        let remark = format!("subscription group [{group}] does not exist, {FAQ}");
-        Failure::new(response::SUBSCRIPTION_GROUP_NOT_EXIST, remark)
-    })?;
-    if !settings.consume_enable {
-        return Err(forbidden(format!("subscription group no permission, {group}")));
-    }
-    let found = broker.topics.get(topic).ok_or_else(|| {
-        let remark = format!("topic[{topic}] not exist, apply first please!{FAQ}");
-        Failure::new(response::TOPIC_NOT_EXIST, remark)
-    })?;
-    if !perm::readable(found.perm) {
-        return Err(forbidden(format!("the topic[{topic}] pulling message is forbidden")));
-    }
-    if header.queue_id < 0 || header.queue_id >= found.read_queue_nums {
+    Ok(())
+}
+
+/// Checks a pull and finds its subscription; `None` when it wants all messages.
+fn accept(
+    broker: &Inner,
+    connection: &Connection,
+    reader: &Reader,
+    header: &PullMessageRequest<'_>,
+) -> Result<Option<Arc<SubscriptionData>>, Failure> {
+    let (queue, queues) = (header.queue_id, reader.topic.read_queue_nums);
+    if queue < 0 || queue >= queues {
         return Err(Failure::parameter(format!(
-            "queueId[{}] is illegal, topic:[{topic}] topicConfig.readQueueNums:[{}] consumer:[{}]",
-            header.queue_id,
-            found.read_queue_nums,
+            "queueId[{queue}] is illegal, topic:[{}] topicConfig.readQueueNums:[{queues}] consumer:[{}]",
+            header.topic,
             connection.peer()
         )));
     }
     let subscription = match header.sys_flag & flags::pull::SUBSCRIPTION != 0 {
         true if wants_all(header) => return Ok(None),
         true => given_subscription(header),
-        false => registered_subscription(broker, header, settings.consume_broadcast_enable)?,
+        false => registered_subscription(broker, header, reader.group.consume_broadcast_enable)?,
     };
     if subscription.expression_type != EXPRESSION_TAG {
         let kind = &subscription.expression_type;
@@ -212,14 +209,14 @@ const NOTHING: ReadResult = ReadResult {
 /// Reads what is in memory; `None` when the disk would have to be waited for.
 fn read_cached(
     broker: &Inner,
-    topic: &str,
+    reader: &mut Reader,
     queue_id: i32,
     offset: i64,
     limits: ReadLimits,
     subscription: &Option<Arc<SubscriptionData>>,
 ) -> Result<Option<ReadResult>, StoreError> {
-    let Some(queue) = broker.store.queue(topic, queue_id) else { return Ok(Some(NOTHING)) };
-    broker.store.read_cached(&queue, offset, limits, &|tags| may_match(subscription, tags))
+    let Some(queue) = reader.queue(broker, queue_id) else { return Ok(Some(NOTHING)) };
+    broker.store.read_cached(queue, offset, limits, &|tags| may_match(subscription, tags))
 }
 
 /// The response code and remark of a read.
@@ -238,15 +235,7 @@ fn answer_code(result: &ReadResult, offset: i64) -> (i32, &'static str) {
     (code, result.status.name())
 }
 
-fn respond_with(
-    broker: &Inner,
-    template: Command<()>,
-    group: &str,
-    topic: &str,
-    queue_id: i32,
-    offset: i64,
-    result: ReadResult,
-) -> PullAnswer {
+fn respond_with(template: Command<()>, offset: i64, result: ReadResult) -> PullAnswer {
     let (code, remark) = answer_code(&result, offset);
     let mut command = template.with_fields(PullMessageResponse {
         suggest_which_broker_id: 0,
@@ -260,10 +249,6 @@ fn respond_with(
     });
     command.code = code;
     command.remark = Some(Cow::Borrowed(remark));
-    broker.stats.get(group, topic, result.count.into(), result.bytes as i64, now_ms());
-    if code == response::SUCCESS {
-        broker.offsets.pulled(group, topic, queue_id, result.next_offset);
-    }
     let piece = |Chunk { bytes, file }| Piece { bytes, file };
     Response { command, chunks: result.chunks.into_iter().map(piece).collect() }
 }
@@ -377,15 +362,14 @@ impl HeldPull {
 
     fn answer(self, broker: &Inner, read: Result<ReadResult, StoreError>) {
         match read {
-            Ok(result) => self.responder.send(respond_with(
-                broker,
-                self.response,
-                &self.group,
-                &self.topic,
-                self.queue_id,
-                self.offset,
-                result,
-            )),
+            Ok(result) => {
+                let (group, topic) = (&self.group, &self.topic);
+                broker.stats.get(group, topic, result.count.into(), result.bytes as i64, now_ms());
+                if result.count > 0 {
+                    broker.offsets.pulled(group, topic, self.queue_id, result.next_offset);
+                }
+                self.responder.send(respond_with(self.response, self.offset, result));
+            }
             Err(error) => {
                 let failure = Failure::from(error);
                 let mut response = self.response;

@@ -265,17 +265,26 @@ impl Stats {
     /// Counts messages delivered to a group; none when a pull found nothing.
     pub fn get(&self, group: &str, topic: &str, messages: i64, bytes: i64, now: i64) {
         if messages == 0 {
-            self.broker.miss_rate.add(1, now);
-            return;
+            return self.found_nothing(now);
         }
+        let is_system = names::is_system_topic(topic);
+        self.get_of(&self.group(group, topic), is_system, messages, bytes, now);
+    }
+
+    /// Counts a pull that found nothing.
+    pub fn found_nothing(&self, now: i64) {
+        self.broker.miss_rate.add(1, now);
+    }
+
+    /// Counts messages delivered to a group.
+    pub fn get_of(&self, stats: &GroupStats, is_system: bool, messages: i64, bytes: i64, now: i64) {
         self.roll_mornings(now);
-        let stats = self.group(group, topic);
         stats.get_nums.add(messages, now);
         stats.get_size.add(bytes, now);
         self.broker.get.add(messages, now);
         self.broker.found_rate.add(1, now);
         self.broker.transferred_rate.add(messages, now);
-        if !names::is_system_topic(topic) {
+        if !is_system {
             self.broker.get_of_users.add(messages, now);
         }
     }

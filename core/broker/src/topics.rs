@@ -154,8 +154,8 @@ impl TopicTable {
         self.topics.read().by_name.get(topic).cloned()
     }
 
-    /// A number that is another one after a topic was created, changed or deleted: until then, what was found
-    /// out about topics remains so.
+    /// A number that is another one after a topic was created, changed or deleted, or a group was changed or
+    /// deleted: until then, what was found out about topics and their readers remains so.
     pub fn changes(&self) -> u64 {
         self.changes.0.load(Ordering::Acquire)
     }
@@ -166,6 +166,11 @@ impl TopicTable {
 
     /// Queues of deleted topics were removed: a topic of the same name has others.
     pub(crate) fn queues_removed(&self) {
+        self.count_change();
+    }
+
+    /// Groups were changed, or removed with all that was kept for them.
+    pub(crate) fn groups_changed(&self) {
         self.count_change();
     }
 

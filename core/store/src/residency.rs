@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The system is asked about so many bytes at once.
 const PART: usize = 1 << 20;
 /// So long an answer is believed, in ms.
-const MOMENT: u32 = 50; // KNOB
+const MOMENT: u32 = 50;
 
 /// What was found out about one segment, and goes with it.
 pub(crate) struct Residency {

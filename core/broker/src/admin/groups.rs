@@ -39,6 +39,7 @@ fn put(broker: &Inner, groups: Vec<SubscriptionGroupConfig>) -> Result<(), Failu
     for group in groups {
         broker.groups.put(group);
     }
+    broker.topics.groups_changed();
     Ok(broker.groups.save()?)
 }
 
@@ -51,8 +52,12 @@ pub(super) fn delete(broker: &Arc<Inner>, request: &Command) -> Answer {
     if broker.config.load().auto_delete_unused_stats {
         broker.stats.remove_group(group);
     }
-    if header.clean_offset.or(header.remove_offset) == Some(true) {
+    let forgets = header.clean_offset.or(header.remove_offset) == Some(true);
+    if forgets {
         broker.offsets.remove_group(group);
+    }
+    broker.topics.groups_changed();
+    if forgets {
         broker.offsets.save()?;
     }
     broker.groups.save()?;

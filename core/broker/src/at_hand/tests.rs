@@ -3,13 +3,17 @@ use crate::broker::Broker;
 use crate::clock::now_ms;
 use crate::testing::{Client, TestBroker, broker, config, send_request, store_config};
 use bytes::BytesMut;
+use ferromq_model::flags;
 use ferromq_protocol::Command;
-use ferromq_protocol::body::BrokerStatsData;
+use ferromq_protocol::body::{BrokerStatsData, ConsumeStats, SubscriptionGroupConfig};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
-use ferromq_protocol::headers::{BrokerStatsRequest, SendMessageResponse, TopicRequest};
+use ferromq_protocol::headers::{
+    BrokerStatsRequest, ConsumeStatsRequest, DeleteGroupRequest, PullMessageRequest,
+    SendMessageResponse, TopicRequest,
+};
 use ferromq_protocol::properties::key;
-use ferromq_protocol::record::NewRecord;
+use ferromq_protocol::record::{NewRecord, RecordView};
 use ferromq_store::{OsDisk, TagsCode};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -154,4 +158,100 @@ fn the_broker_counts_what_its_topics_count() {
     assert_eq!((all.sum, all.avgpt), (30, 1.0), "one message a request");
     let of_users = counted("BROKER_PUT_NUMS_WITHOUT_SYSTEM_TOPIC", "DefaultCluster").unwrap();
     assert_eq!(of_users.sum, 16);
+}
+
+async fn pull(client: &Client, offset: i64) -> Command {
+    let header = PullMessageRequest {
+        consumer_group: "G",
+        topic: "T",
+        queue_id: 0,
+        queue_offset: offset,
+        max_msg_nums: 1,
+        sys_flag: flags::pull::SUBSCRIPTION,
+        commit_offset: 0,
+        suspend_timeout_millis: 0,
+        subscription: Some("*"),
+        sub_version: 0,
+        expression_type: None,
+        max_msg_bytes: None,
+        request_source: None,
+        broker_name: None,
+    };
+    client.ask(Command::request_with(code::PULL_MESSAGE, &header)).await
+}
+
+/// One thread, so that it has the reader at hand.
+#[tokio::test]
+async fn the_next_pull_goes_by_new_settings_of_its_group() {
+    let (broker, client, _folder) = open("ASYNC_FLUSH").await;
+    assert_eq!(pull(&client, 0).await.code, response::SUCCESS);
+    for (consume_enable, expected) in [(false, response::NO_PERMISSION), (true, response::SUCCESS)]
+    {
+        let group = SubscriptionGroupConfig { consume_enable, ..SubscriptionGroupConfig::new("G") };
+        let request = Command::request(code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP);
+        let request = request.with_body(fastjson::to_vec(&group));
+        assert_eq!(client.ask(request).await.code, response::SUCCESS);
+        for _ in 0..2 {
+            assert_eq!(pull(&client, 0).await.code, expected);
+        }
+    }
+    broker.close().await;
+}
+
+/// One thread, so that it has the reader at hand.
+#[tokio::test]
+async fn a_group_of_the_same_name_is_another_one() {
+    let (broker, client, _folder) = open("ASYNC_FLUSH").await;
+    let pulled = async || {
+        let header =
+            ConsumeStatsRequest { consumer_group: "G", topic: Some("T"), topic_list: None };
+        let answer = client.ask(Command::request_with(code::GET_CONSUME_STATS, &header)).await;
+        let stats: ConsumeStats = fastjson::from_slice(&answer.body).unwrap();
+        stats.offset_table.0.values().map(|offsets| offsets.pull_offset).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        for messages in 1..3 {
+            assert_eq!(pull(&client, 0).await.code, response::SUCCESS);
+            assert_eq!(counted(&client, "GROUP_GET_NUMS", "T@G").await, messages);
+        }
+        assert_eq!(pulled().await, [1]);
+        let header =
+            DeleteGroupRequest { group_name: "G", clean_offset: Some(true), remove_offset: None };
+        let request = Command::request_with(code::DELETE_SUBSCRIPTIONGROUP, &header);
+        assert_eq!(client.ask(request).await.code, response::SUCCESS);
+    }
+    broker.close().await;
+}
+
+/// One thread, so that it has the reader at hand.
+#[tokio::test]
+async fn the_queues_of_a_new_topic_are_read() {
+    let (broker, client, _folder) = open("ASYNC_FLUSH").await;
+    for (length, next) in [(1, 3), (3, 5)] {
+        let answer = pull(&client, 0).await;
+        assert_eq!(answer.code, response::SUCCESS);
+        assert_eq!(RecordView::parse(&answer.body).unwrap().body().len(), length);
+        let request = TopicRequest { topic: "T", lo: None };
+        let request = Command::request_with(code::DELETE_TOPIC_IN_BROKER, &request);
+        assert_eq!(client.ask(request).await.code, response::SUCCESS);
+        assert_eq!(pull(&client, 0).await.code, response::TOPIC_NOT_EXIST);
+        assert_eq!(client.send(next).await.code, response::SUCCESS);
+    }
+    broker.close().await;
+}
+
+#[test]
+fn readers_take_turns_when_they_are_many() {
+    let broker = broker();
+    broker.topic("T", 1);
+    let (mut known, config) = (KnownReaders::default(), broker.config.load());
+    for _ in 0..2 {
+        for number in 0..MOST + 9 {
+            let group = format!("G{number}");
+            let reader = known.find(&broker, &config, &group, "T").unwrap();
+            assert_eq!((&*reader.group.group_name, &*reader.topic.topic_name), (&*group, "T"));
+        }
+        assert!(known.len() <= MOST);
+    }
+    assert!(known.find(&broker, &config, "G", "unknown").is_err());
 }
