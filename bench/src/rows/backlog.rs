@@ -12,8 +12,9 @@ use std::time::Duration;
 
 const PULL: u32 = 32;
 const SIZE: u32 = 1024;
-/// A stored message: its record's fixed part, topic and properties go with the body.
-const RECORD: usize = 1024 + 180;
+const TOPIC: &str = "Backlog";
+/// A stored message: its record's fixed part and properties, and the topic, go with the body.
+const RECORD: usize = SIZE as usize + 143 + TOPIC.len();
 
 /// 1 KiB, against sendfile.
 pub const ROW: Row = Row {
@@ -56,7 +57,7 @@ fn reads(rig: &mut Rig, subject: Subject) -> Result<Figures, Problem> {
     }
     rig.with(subject, |rig, running| {
         let load = Load::new("consume", running)
-            .topic("Backlog")
+            .topic(TOPIC)
             .size(SIZE)
             .with("produce", rig.scale.backlog)
             .with("pull-batch", PULL)
