@@ -11,7 +11,7 @@ use ferromq_interop::Problem;
 use std::time::Duration;
 
 /// How often each server has its turn.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 /// Of many topics, so many are loaded.
 const LOADED: u32 = 100;
 /// What topics' names begin with.
@@ -24,7 +24,7 @@ pub const ROW: Row = Row {
     id: "topics",
     title: "Many topics",
     how: "A server with one topic, one with 10,000 and, with `--full`, one with 100,000, of 4 queues each. They have pipelined sends of \
-          128 B in turns, five times, to the one topic or to a hundred of the many; those whose turn it is not are frozen. What is kept is \
+          128 B in turns, seven times, to the one topic or to a hundred of the many; those whose turn it is not are frozen. What is kept is \
           the rate of a turn against the one topic's in the same round.",
     subjects: SERVERS,
     once: SERVERS,
