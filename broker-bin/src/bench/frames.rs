@@ -69,7 +69,7 @@ impl SendFrame {
             1 => (one.clone(), body.to_vec()),
             _ => {
                 let mut all = Vec::new();
-                let entry = BatchEntry { flag: 0, body, properties: &one };
+                let entry = BatchEntry { flag: 0, body, properties: one.as_bytes() };
                 (0..batch).for_each(|_| batch::push(&mut all, entry));
                 // The batch itself has no key: a 4.9 broker would give it to its messages.
                 let mut own = Properties::new();
@@ -364,7 +364,10 @@ mod tests {
         let header: SendMessageRequestV2<'_> = command.header().unwrap();
         assert_eq!((command.code, header.batch), (320, Some(true)));
         let entries: Vec<_> = batch::entries(&command.body).collect::<Result<_, _>>().unwrap();
-        let mut seen: Vec<_> = entries.iter().map(|entry| key_of(entry.properties)).collect();
+        let mut seen: Vec<_> = entries
+            .iter()
+            .map(|entry| key_of(std::str::from_utf8(entry.properties).unwrap()))
+            .collect();
         seen.dedup();
         assert_eq!(seen.len(), 3);
         for (entry, number) in entries.iter().zip(100u64..) {

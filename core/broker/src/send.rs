@@ -15,7 +15,7 @@ use ferromq_protocol::header::HeaderError;
 use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
 use ferromq_protocol::message_id::{OffsetId, offset_ids};
 use ferromq_protocol::properties::{self, Properties, key};
-use ferromq_protocol::record::NewRecord;
+use ferromq_protocol::record::{Content, Layout, NewRecord};
 use ferromq_protocol::{Command, batch, tags};
 use ferromq_store::{FlushOutcome, Keys, NewRecords, TagsCode};
 use std::borrow::Cow;
@@ -134,9 +134,9 @@ fn store_one(
         reconsume_times: header.reconsume_times.unwrap_or(0),
         ..base_record(broker, header, connection, message)
     };
-    let keys = Keys::new(Some(&message.unique_key), message.keys);
-    records.push_with(&record, message.added, message.tags, keys);
-    sending.store(records, Some(&message.unique_key), &[])
+    let keys = Keys::new(Some(message.unique_key.as_bytes()), message.keys.map(str::as_bytes));
+    records.push_like(&Layout::of(&record), &record.content(message.added), message.tags, keys);
+    sending.store(records, Some(&message.unique_key))
 }
 
 fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
@@ -456,31 +456,25 @@ fn store_batch(
     }
     // A record takes more than an entry, but for long bodies not much.
     records.reserve(USUAL_BATCH, request.body.len() * 3 / 2);
-    let mut lengths = Vec::with_capacity(USUAL_BATCH);
+    let layout = Layout::of(&base_record(broker, header, connection, message));
     for entry in batch::entries(&request.body) {
         let entry = entry.map_err(|error| illegal(error.to_string()))?;
         if entry.properties.len() > properties::MAX_LENGTH {
             return Err(too_large(broker));
         }
         let named = [key::TAGS, key::UNIQUE_KEY, key::KEYS];
-        let found = properties::find_each(entry.properties.as_bytes(), named);
+        let found = properties::find_each(entry.properties, named);
         let [tag, unique_key, keys] =
             found.map(|place| place.map(|place| &entry.properties[place]));
-        let record = NewRecord {
-            flag: entry.flag,
-            body: entry.body,
-            properties: entry.properties,
-            ..base_record(broker, header, connection, message)
-        };
-        let before = records.byte_length();
+        let content =
+            Content { flag: entry.flag, body: entry.body, properties: [entry.properties, b""] };
         let tags = TagsCode::Hash(tags::tags_code(tag));
-        records.push(&record, tags, Keys::new(unique_key, keys));
-        lengths.push(records.byte_length() - before);
+        records.push_like(&layout, &content, tags, Keys::new(unique_key, keys));
     }
     if records.is_empty() {
         return Err(illegal("the batch holds no message".to_string()));
     }
-    sending.store(records, None, &lengths)
+    sending.store(records, None)
 }
 
 /// A send whose records are laid out.
@@ -495,13 +489,7 @@ struct Sending<'a, 'w> {
 }
 
 impl Sending<'_, '_> {
-    /// Stores the records; `lengths` are those of a batch's.
-    fn store(
-        self,
-        records: &mut NewRecords,
-        unique_key: Option<&str>,
-        lengths: &[usize],
-    ) -> Result<Sent, Failure> {
+    fn store(self, records: &mut NewRecords, unique_key: Option<&str>) -> Result<Sent, Failure> {
         let Sending { broker, connection, request, message, .. } = self;
         let (topic, queue_id) = (&*message.topic, message.queue_id);
         let waits = broker.store.sync_flush() && message.wait;
@@ -515,7 +503,8 @@ impl Sending<'_, '_> {
         };
         let offset = stored.appended.physical_offset;
         let first = OffsetId::new(broker.store_host, offset);
-        let all = (lengths.len() > 1).then(|| ids_from(broker.store_host, offset, lengths));
+        let all =
+            (records.len() > 1).then(|| ids_from(broker.store_host, offset, records.lengths()));
         let header = SendMessageResponse {
             msg_id: all.as_deref().unwrap_or(first.as_str()),
             queue_id,
@@ -545,10 +534,14 @@ impl Sending<'_, '_> {
 }
 
 /// The offset ids of messages that were stored one after the other from `start` on.
-fn ids_from(host: SocketAddr, mut start: i64, lengths: &[usize]) -> String {
-    let starts = lengths.iter().map(|length| {
+fn ids_from(
+    host: SocketAddr,
+    mut start: i64,
+    lengths: impl ExactSizeIterator<Item = usize>,
+) -> String {
+    let starts = lengths.map(|length| {
         let this = start;
-        start += *length as i64;
+        start += length as i64;
         this
     });
     offset_ids(host, starts)

@@ -18,8 +18,8 @@ pub struct BatchEntry<'a> {
     pub flag: i32,
     /// The body, never compressed.
     pub body: &'a [u8],
-    /// The property string.
-    pub properties: &'a str,
+    /// The property string, UTF-8.
+    pub properties: &'a [u8],
 }
 
 /// Appends a message to a batch body.
@@ -32,7 +32,7 @@ pub fn push(out: &mut Vec<u8>, entry: BatchEntry<'_>) {
     out.extend_from_slice(&(entry.body.len() as u32).to_be_bytes());
     out.extend_from_slice(entry.body);
     out.extend_from_slice(&(entry.properties.len() as u16).to_be_bytes());
-    out.extend_from_slice(entry.properties.as_bytes());
+    out.extend_from_slice(entry.properties);
 }
 
 /// The messages of a batch body; ends after the first error.
@@ -63,10 +63,10 @@ fn entry(bytes: &[u8]) -> Option<(BatchEntry<'_>, usize)> {
     let (body, rest) = bytes[20..].split_at_checked(body_length)?;
     let (length, rest) = rest.split_first_chunk()?;
     let properties = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
-    if total != 22 + body.len() + properties.len() {
-        return None;
-    }
-    Some((BatchEntry { flag, body, properties: std::str::from_utf8(properties).ok()? }, total))
+    // Nearly all text is ASCII, which is quicker to find out.
+    let is_text = properties.is_ascii() || std::str::from_utf8(properties).is_ok();
+    let whole = total == 22 + body.len() + properties.len();
+    (whole && is_text).then_some((BatchEntry { flag, body, properties }, total))
 }
 
 #[cfg(test)]
@@ -79,11 +79,13 @@ mod tests {
         fn round_trip(list in proptest::collection::vec((any::<i32>(), any::<Vec<u8>>(), "\\PC{0,20}"), 0..5)) {
             let mut body = Vec::new();
             for (flag, text, properties) in &list {
+                let properties = properties.as_bytes();
                 push(&mut body, BatchEntry { flag: *flag, body: text, properties });
             }
             let read: Vec<_> = entries(&body).collect::<Result<_, _>>().unwrap();
             prop_assert_eq!(read.len(), list.len());
             for (entry, (flag, text, properties)) in read.iter().zip(&list) {
+                let properties = properties.as_bytes();
                 prop_assert_eq!(entry, &BatchEntry { flag: *flag, body: text, properties });
             }
             if !body.is_empty() {
@@ -99,6 +101,16 @@ mod tests {
     }
 
     #[test]
+    fn properties_that_are_no_text_are_refused() {
+        for (properties, is_text) in [("n\u{1}é\u{2}".as_bytes(), true), (b"n\x01\xE9\x02", false)]
+        {
+            let mut body = Vec::new();
+            push(&mut body, BatchEntry { flag: 0, body: b"", properties });
+            assert_eq!(entries(&body).all(|entry| entry.is_ok()), is_text);
+        }
+    }
+
+    #[test]
     fn batch_of_the_specification() {
         let mut body = Vec::new();
         push(
@@ -106,7 +118,7 @@ mod tests {
             BatchEntry {
                 flag: 0,
                 body: b"hello",
-                properties: "KEYS\u{1}k1\u{2}WAIT\u{1}true\u{2}TAGS\u{1}TagA\u{2}",
+                properties: b"KEYS\x01k1\x02WAIT\x01true\x02TAGS\x01TagA\x02",
             },
         );
         let hex: String = body.iter().map(|byte| format!("{byte:02x}")).collect();

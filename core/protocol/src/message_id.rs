@@ -21,6 +21,15 @@ fn hex(bytes: [u8; 16]) -> [u8; 32] {
     hex
 }
 
+/// The digits of a physical offset.
+fn hex_of(offset: i64) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    let mut digits = [0; 16];
+    digits.copy_from_slice(&hex(bytes)[..16]);
+    digits
+}
+
 /// Appends the digits of up to 16 bytes.
 fn push_hex<const N: usize>(out: &mut String, bytes: &[u8; N]) {
     let mut padded = [0; 16];
@@ -76,13 +85,15 @@ pub fn offset_id(broker: SocketAddr, physical_offset: i64) -> String {
 
 /// The ids of messages at several physical offsets of a broker, joined by commas.
 pub fn offset_ids(broker: SocketAddr, offsets: impl ExactSizeIterator<Item = i64>) -> String {
-    let mut ids = Vec::with_capacity(57 * offsets.len());
+    let OffsetId { digits, length } = OffsetId::new(broker, 0);
+    let place = &digits[..length - 16];
+    let mut ids = Vec::with_capacity((length + 1) * offsets.len());
     for offset in offsets {
         if !ids.is_empty() {
             ids.push(b',');
         }
-        let OffsetId { digits, length } = OffsetId::new(broker, offset);
-        ids.extend_from_slice(&digits[..length]);
+        ids.extend_from_slice(place);
+        ids.extend_from_slice(&hex_of(offset));
     }
     // Digits are text, which is found out once for all.
     String::from_utf8(ids).unwrap_or_default()

@@ -303,8 +303,8 @@ fn set<const N: usize, const M: usize>(bytes: &mut [u8; N], at: usize, value: [u
     bytes[at..at + M].copy_from_slice(&value);
 }
 
-/// The longest that comes before a body: both addresses are IPv6.
-const LONGEST_HEAD: usize = BORN_HOST + 20 + 8 + 20 + 12 + 4;
+/// The longest that comes before a body's length: both addresses are IPv6.
+const LONGEST_HEAD: usize = BORN_HOST + 20 + 8 + 20 + 12;
 
 /// Puts an address and its port at `at`; returns what comes behind them. Bytes behind an IPv4 address become
 /// zero.
@@ -325,7 +325,13 @@ fn set_host(head: &mut [u8; LONGEST_HEAD], at: usize, host: SocketAddr) -> usize
     at + host_length(host.is_ipv6())
 }
 
-impl NewRecord<'_> {
+impl<'a> NewRecord<'a> {
+    /// What others like it need not have in common with it, and more properties behind its own.
+    pub fn content(&self, added: &'a str) -> Content<'a> {
+        let properties = [self.properties.as_bytes(), added.as_bytes()];
+        Content { flag: self.flag, body: self.body, properties }
+    }
+
     /// The flags as they are stored: they tell which addresses are IPv6.
     fn stored_sys_flag(&self) -> i32 {
         let set = |host: SocketAddr, bit| if host.is_ipv6() { bit } else { 0 };
@@ -333,58 +339,88 @@ impl NewRecord<'_> {
             | set(self.born_host, message::BORN_HOST_V6)
             | set(self.store_host, message::STORE_HOST_V6)
     }
-
-    /// How many bytes it takes with more properties behind its own.
-    pub fn length_with(&self, added: &str) -> usize {
-        fixed_length(self.stored_sys_flag())
-            + 4
-            + self.body.len()
-            + if self.topic.len() > 127 { 2 } else { 1 }
-            + self.topic.len()
-            + 2
-            + self.properties.len()
-            + added.len()
-    }
 }
 
 /// Appends a record without its place; see [`place`].
 pub fn encode(out: &mut Vec<u8>, record: &NewRecord<'_>) {
-    encode_with(out, record, "");
+    Layout::of(record).encode(out, &record.content(""));
 }
 
-/// As [`encode`], with more properties behind those of the record: whoever adds some need not copy the
-/// others.
-pub fn encode_with(out: &mut Vec<u8>, record: &NewRecord<'_>, added: &str) {
-    let v2 = record.topic.len() > 127;
-    let properties = record.properties.len() + added.len();
-    let (start, length) = (out.len(), record.length_with(added));
-    let mut head = [0; LONGEST_HEAD];
-    set(&mut head, 0, (length as u32).to_be_bytes());
-    set(&mut head, 4, (if v2 { MAGIC_V2 } else { MAGIC_V1 }).to_be_bytes());
-    set(&mut head, 8, checksum(record.body).to_be_bytes());
-    set(&mut head, QUEUE_ID, record.queue_id.to_be_bytes());
-    set(&mut head, 16, record.flag.to_be_bytes());
-    set(&mut head, SYS_FLAG, record.stored_sys_flag().to_be_bytes());
-    set(&mut head, 40, record.born_timestamp.to_be_bytes());
-    let mut last = [0; 16];
-    set(&mut last, 0, record.reconsume_times.to_be_bytes());
-    set(&mut last, 4, record.prepared_transaction_offset.to_be_bytes());
-    set(&mut last, 12, (record.body.len() as u32).to_be_bytes());
-    let store_timestamp = set_host(&mut head, BORN_HOST, record.born_host);
-    let after = set_host(&mut head, store_timestamp + 8, record.store_host);
-    set(&mut head, after, last);
-    out.reserve(length);
-    out.extend_from_slice(&head[..after + last.len()]);
-    out.extend_from_slice(record.body);
-    match v2 {
-        true => out.extend_from_slice(&(record.topic.len() as u16).to_be_bytes()),
-        false => out.push(record.topic.len() as u8),
+/// What differs from record to record within a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// The user's flag.
+    pub flag: i32,
+    /// The body as it is to be stored.
+    pub body: &'a [u8],
+    /// The property string, UTF-8, in two parts: whoever adds some need not copy the others.
+    pub properties: [&'a [u8]; 2],
+}
+
+/// What records have in common that differ in their [`Content`] alone, laid out once for all of them.
+pub struct Layout<'a> {
+    head: [u8; LONGEST_HEAD],
+    /// How long it is with these addresses: up to the body's length.
+    head_length: usize,
+    topic: &'a str,
+}
+
+impl<'a> Layout<'a> {
+    /// The layout of records like this one; its content does not matter.
+    pub fn of(record: &NewRecord<'a>) -> Self {
+        let magic = if record.topic.len() > 127 { MAGIC_V2 } else { MAGIC_V1 };
+        let mut head = [0; LONGEST_HEAD];
+        set(&mut head, 4, magic.to_be_bytes());
+        set(&mut head, QUEUE_ID, record.queue_id.to_be_bytes());
+        set(&mut head, SYS_FLAG, record.stored_sys_flag().to_be_bytes());
+        set(&mut head, 40, record.born_timestamp.to_be_bytes());
+        let mut last = [0; 12];
+        set(&mut last, 0, record.reconsume_times.to_be_bytes());
+        set(&mut last, 4, record.prepared_transaction_offset.to_be_bytes());
+        let store_timestamp = set_host(&mut head, BORN_HOST, record.born_host);
+        let after = set_host(&mut head, store_timestamp + 8, record.store_host);
+        set(&mut head, after, last);
+        Layout { head, head_length: after + last.len(), topic: record.topic }
     }
-    out.extend_from_slice(record.topic.as_bytes());
-    out.extend_from_slice(&(properties as u16).to_be_bytes());
-    out.extend_from_slice(record.properties.as_bytes());
-    out.extend_from_slice(added.as_bytes());
-    debug_assert_eq!(out.len() - start, length);
+
+    /// The topic.
+    pub fn topic(&self) -> &'a str {
+        self.topic
+    }
+
+    /// Bits of `ferromq_model::flags::message`.
+    pub fn sys_flag(&self) -> i32 {
+        int(&self.head, SYS_FLAG)
+    }
+
+    /// Appends a record without its place; see [`place`].
+    pub fn encode(&self, out: &mut Vec<u8>, content: &Content<'_>) {
+        let Content { flag, body, properties: [own, added] } = *content;
+        let (topic, properties) = (self.topic.as_bytes(), own.len() + added.len());
+        let topic_width = if topic.len() > 127 { 2 } else { 1 };
+        let length = self.head_length + 4 + body.len() + topic_width + topic.len() + 2 + properties;
+        let start = out.len();
+        out.reserve(length);
+        // A copy of known length is quicker, and what is too much is written over.
+        out.extend_from_slice(&self.head);
+        out.truncate(start + self.head_length);
+        if let Some(head) = out.get_mut(start..).and_then(|head| head.first_chunk_mut::<20>()) {
+            set(head, 0, (length as u32).to_be_bytes());
+            set(head, 8, checksum(body).to_be_bytes());
+            set(head, 16, flag.to_be_bytes());
+        }
+        out.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        out.extend_from_slice(body);
+        match topic_width {
+            2 => out.extend_from_slice(&(topic.len() as u16).to_be_bytes()),
+            _ => out.push(topic.len() as u8),
+        }
+        out.extend_from_slice(topic);
+        out.extend_from_slice(&(properties as u16).to_be_bytes());
+        out.extend_from_slice(own);
+        out.extend_from_slice(added);
+        debug_assert_eq!(out.len() - start, length);
+    }
 }
 
 /// Fills in where and when a record laid out by [`encode`] is stored.

@@ -51,8 +51,8 @@ fn ascii_hash_after(before: u32, text: &[u8]) -> Option<u32> {
 }
 
 /// The code that a consume queue entry holds for these tags.
-pub fn tags_code(tags: Option<&str>) -> i64 {
-    tags.map_or(0, |tags| java_string_hash(tags).into())
+pub fn tags_code(tags: Option<impl AsRef<[u8]>>) -> i64 {
+    tags.map_or(0, |tags| java_string_hash_after(0, tags).into())
 }
 
 #[cfg(test)]
@@ -76,7 +76,7 @@ mod tests {
         }
         assert_eq!(java_string_hash_after(java_string_hash("订"), "单"), java_string_hash("订单"));
         assert_eq!(tags_code(Some("order-create")), -843952037);
-        assert_eq!(tags_code(None), 0);
+        assert_eq!(tags_code(None::<&str>), 0);
     }
 
     proptest::proptest! {

@@ -17,15 +17,15 @@ pub struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     /// Those that are properties: the unique id, and `KEYS`.
-    pub fn new(unique: Option<&'a str>, others: Option<&'a str>) -> Self {
-        Keys { unique: unique.map(str::as_bytes), others: others.unwrap_or_default().as_bytes() }
+    pub fn new(unique: Option<&'a [u8]>, others: Option<&'a [u8]>) -> Self {
+        Keys { unique, others: others.unwrap_or_default() }
     }
 
     /// Those in a property string.
     pub fn of(properties: &'a [u8]) -> Self {
         let found = properties::find_each(properties, [key::UNIQUE_KEY, key::KEYS]);
         let [unique, others] = found.map(|place| place.map(|place| &properties[place]));
-        Keys { unique, others: others.unwrap_or_default() }
+        Keys::new(unique, others)
     }
 
     /// Its unique id.

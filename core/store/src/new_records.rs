@@ -2,7 +2,7 @@
 
 use crate::keys::{Keys, TopicHash};
 use ferromq_model::flags::message;
-use ferromq_protocol::record;
+use ferromq_protocol::record::{self, Content, Layout};
 use smallvec::SmallVec;
 use std::convert::Infallible;
 
@@ -54,18 +54,8 @@ impl NewRecords {
 
     /// One record.
     pub fn one(record: &record::NewRecord<'_>, tags: TagsCode) -> Self {
-        NewRecords::one_with(record, "", tags, Keys::of(record.properties.as_bytes()))
-    }
-
-    /// One record with more properties behind its own, and the keys that all of them name.
-    pub fn one_with(
-        record: &record::NewRecord<'_>,
-        added: &str,
-        tags: TagsCode,
-        keys: Keys<'_>,
-    ) -> Self {
         let mut records = NewRecords::new();
-        records.push_with(record, added, tags, keys);
+        records.push(record, tags, Keys::of(record.properties.as_bytes()));
         records
     }
 
@@ -89,22 +79,23 @@ impl NewRecords {
 
     /// Lays out another record behind those that are there; `keys` are those that its properties name.
     pub fn push(&mut self, record: &record::NewRecord<'_>, tags: TagsCode, keys: Keys<'_>) {
-        self.push_with(record, "", tags, keys);
+        self.push_like(&Layout::of(record), &record.content(""), tags, keys);
     }
 
-    /// As [`push`](Self::push), with more properties behind the record's own, and the keys that all of them name.
-    pub fn push_with(
+    /// As [`push`](Self::push), of a record that has much in common with others: whoever stores many lays
+    /// that out once.
+    pub fn push_like(
         &mut self,
-        record: &record::NewRecord<'_>,
-        added: &str,
+        layout: &Layout<'_>,
+        content: &Content<'_>,
         tags: TagsCode,
         keys: Keys<'_>,
     ) {
-        debug_assert_eq!(keys, Keys::of([record.properties, added].concat().as_bytes()));
+        debug_assert_eq!(keys, Keys::of(&content.properties.concat()));
         let (start, keys_before) = (self.bytes.len(), self.key_hashes.len());
-        record::encode_with(&mut self.bytes, record, added);
-        if record.sys_flag & message::TRANSACTION_MASK != message::TRANSACTION_ROLLBACK {
-            let topic = *self.topic.get_or_insert_with(|| TopicHash::of(record.topic.as_bytes()));
+        layout.encode(&mut self.bytes, content);
+        if layout.sys_flag() & message::TRANSACTION_MASK != message::TRANSACTION_ROLLBACK {
+            let topic = *self.topic.get_or_insert_with(|| TopicHash::of(layout.topic().as_bytes()));
             let Ok(()) = keys.each_hash(topic, |hash| {
                 self.key_hashes.push(hash);
                 Ok::<_, Infallible>(())
@@ -122,6 +113,11 @@ impl NewRecords {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
+    }
+
+    /// How long each of them is, in bytes, in their order.
+    pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.parts.iter().map(|part| part.length)
     }
 
     /// All records together, in bytes.

@@ -52,7 +52,10 @@ fn store(store: &Store, topic: &str, batch: &[Sent]) {
             body: &vec![b'x'; sent.size],
             properties: &text,
         };
-        let keys = Keys::new(sent.unique.as_deref(), sent.keys.as_deref());
+        fn bytes(text: &Option<String>) -> Option<&[u8]> {
+            text.as_deref().map(str::as_bytes)
+        }
+        let keys = Keys::new(bytes(&sent.unique), bytes(&sent.keys));
         records.push(&record, TagsCode::Hash(0), keys);
     }
     store.append(&store.queue(topic, 0).unwrap(), &mut records).unwrap();

@@ -17,7 +17,8 @@ fn batch_of(bodies: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for body in bodies {
         let properties = property_text(&[(TAGS, body), (key::UNIQUE_KEY, body)]);
-        let entry = batch::BatchEntry { flag: 3, body: body.as_bytes(), properties: &properties };
+        let (body, properties) = (body.as_bytes(), properties.as_bytes());
+        let entry = batch::BatchEntry { flag: 3, body, properties };
         batch::push(&mut bytes, entry);
     }
     bytes

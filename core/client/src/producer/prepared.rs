@@ -79,8 +79,8 @@ impl Inner {
             }
             let (id, properties) = self.identify(&message.properties)?;
             ids.push(id);
-            let entry =
-                BatchEntry { flag: message.flag, body: &message.body, properties: &properties };
+            let properties = properties.as_bytes();
+            let entry = BatchEntry { flag: message.flag, body: &message.body, properties };
             batch::push(&mut body, entry);
         }
         if topic.starts_with(names::RETRY_PREFIX) {

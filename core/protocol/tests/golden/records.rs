@@ -128,7 +128,8 @@ fn batches_are_read_and_written_again() {
         for (message, expected) in read.into_iter().zip(expected) {
             assert_eq!(Some(i64::from(message.flag)), expected["flag"].as_i64(), "{entry}");
             assert_eq!(message.body, bytes(expected["body"].as_str().unwrap()), "{entry}");
-            check_properties(entry, message.properties, &expected["properties"]);
+            let properties = std::str::from_utf8(message.properties).unwrap();
+            check_properties(entry, properties, &expected["properties"]);
             batch::push(&mut written, message);
         }
         assert_eq!(written, whole, "{entry}: written again");

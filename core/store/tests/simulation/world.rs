@@ -265,7 +265,7 @@ impl World {
                 properties: &text,
             };
             let before = records.byte_length();
-            records.push(&record, TagsCode::Hash(0), Keys::new(None, Some(&key)));
+            records.push(&record, TagsCode::Hash(0), Keys::new(None, Some(key.as_bytes())));
             messages.push((body, key, records.byte_length() - before));
         }
         let store = self.store.as_ref().expect("open between operations");

@@ -53,7 +53,8 @@ pub(crate) fn send_batch(number: usize) -> Bytes {
     for at in 0..32 {
         let key = format!("F0E5{:04X}", (number * 32 + at) % 0x10000);
         let properties = PROPERTIES.replace("F0E50000", &key);
-        batch::push(&mut body, BatchEntry { flag: 0, body: &[b'x'; 128], properties: &properties });
+        let properties = properties.as_bytes();
+        batch::push(&mut body, BatchEntry { flag: 0, body: &[b'x'; 128], properties });
     }
     let header = SendMessageRequestV2 { batch: Some(true), ..send_header(number, "") };
     frame(number, Command::request_with(request::SEND_BATCH_MESSAGE, &header).with_body(body))

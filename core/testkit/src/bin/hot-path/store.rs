@@ -36,7 +36,8 @@ fn append_all(store: &Store, queue: &Arc<Queue>, count: usize) -> Result<(), Fai
     };
     let keys = Keys::of(PROPERTIES.as_bytes());
     for _ in 0..count {
-        let mut records = NewRecords::one_with(&new, "", TagsCode::Hash(0), keys);
+        let mut records = NewRecords::new();
+        records.push(&new, TagsCode::Hash(0), keys);
         black_box(store.append(queue, &mut records)?);
     }
     Ok(())
