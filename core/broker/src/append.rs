@@ -31,7 +31,7 @@ pub(crate) fn append(
     mut records: NewRecords,
 ) -> Result<Stored, Failure> {
     let queue = broker.store.queue(topic, queue_id).ok_or_else(|| no_queue(topic, queue_id))?;
-    let stored = append_to(broker, &queue, &mut records)?;
+    let stored = append_to(broker, &queue, &mut records, now_ms())?;
     let (messages, bytes) = (records.len() as i64, records.byte_length() as i64);
     broker.stats.put(topic, messages, bytes, stored.appended.store_timestamp);
     broker.stats.broker().put_took(stored.took, 1);
@@ -42,13 +42,13 @@ pub(crate) fn no_queue(topic: &str, queue_id: i32) -> Failure {
     Failure::system(format!("topic[{topic}] has no queue {queue_id}"))
 }
 
-/// As [`append`], but the caller counts what was stored.
+/// As [`append`], but the caller counts what was stored, and says when that began.
 pub(crate) fn append_to(
     broker: &Inner,
     queue: &Arc<Queue>,
     records: &mut NewRecords,
+    start: i64,
 ) -> Result<Stored, Failure> {
-    let start = now_ms();
     let appended = broker.store.append(queue, records).map_err(|error| {
         broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
         failure(broker, error)

@@ -1,6 +1,7 @@
 //! The body of a batch: messages one after the other, each with its own flag, body and properties
 //! (protocol §5.8).
 
+use crate::scan::is_ascii;
 use thiserror::Error;
 
 /// A batch body that is not one.
@@ -64,7 +65,7 @@ fn entry(bytes: &[u8]) -> Option<(BatchEntry<'_>, usize)> {
     let (length, rest) = rest.split_first_chunk()?;
     let properties = rest.get(..usize::from(u16::from_be_bytes(*length)))?;
     // Nearly all text is ASCII, which is quicker to find out.
-    let is_text = properties.is_ascii() || std::str::from_utf8(properties).is_ok();
+    let is_text = is_ascii(properties) || std::str::from_utf8(properties).is_ok();
     let whole = total == 22 + body.len() + properties.len();
     (whole && is_text).then_some((BatchEntry { flag, body, properties }, total))
 }

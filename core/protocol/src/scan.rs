@@ -80,6 +80,16 @@ pub(crate) fn any_up_to<const N: usize>(bytes: &[u8], highest: u8, wanted: [u8; 
         || !rest.is_empty() && first_of_few(bytes, bytes.len() - rest.len(), find) < bytes.len()
 }
 
+/// Whether all bytes are ASCII.
+#[inline(always)]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk() else { return bytes.is_ascii() };
+    // The last chunk, some of which may be in another one too.
+    let chunks = bytes.as_chunks::<CHUNK>().0.iter();
+    let all = chunks.fold(u8x16::new(*last), |all, chunk| all | u8x16::new(*chunk));
+    all.to_bitmask() == 0
+}
+
 /// Where the first byte from `from` on is that `find` finds in a chunk; where `bytes` end if there is
 /// none.
 #[inline(always)]
@@ -257,6 +267,12 @@ mod tests {
             let first = slow(0, &|byte| byte <= 1 || byte == 9);
             prop_assert_eq!(first_up_to(&bytes, 1, [9]), first);
             prop_assert_eq!(any_up_to(&bytes, 1, [9]), first < bytes.len());
+            prop_assert!(is_ascii(&bytes));
+            if let Some(last) = bytes.len().checked_sub(1) {
+                let mut other = bytes.clone();
+                other[from.min(last)] |= 0x80;
+                prop_assert!(!is_ascii(&other));
+            }
             for wanted in [0, 5] {
                 let mut found = Vec::new();
                 each(&bytes, wanted, |at| found.push(at));

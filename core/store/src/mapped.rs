@@ -18,6 +18,31 @@ const PAGE: usize = 4096;
 /// Zeros are written in pieces of this size, so that an append never waits long for one.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
+/// Longer records are written faster than memory can be asked for ahead of them.
+const LONGEST_WANTED: usize = 2048;
+
+/// Asks the processor for memory that will be written, without waiting. Changes nothing, and does nothing
+/// where there is no memory.
+#[inline(always)]
+fn want(start: *mut u8, length: usize) {
+    const LINE: usize = 64;
+    for at in (0..length).step_by(LINE) {
+        let line = start.wrapping_add(at);
+        // SAFETY: a hint, for any address.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            std::arch::asm!("prefetchw [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        // SAFETY: likewise.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            std::arch::asm!("prfm pstl1keep, [{}]", in(reg) line, options(nostack, preserves_flags));
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let _ = line;
+    }
+}
+
 /// A mapped log segment.
 ///
 /// Soundness rests on one rule: bytes below `published` are never written, bytes above it are
@@ -111,7 +136,7 @@ impl Segment for MappedSegment {
     }
 
     fn append(&self, at: usize, bytes: &[u8], end: usize) {
-        let _writing = self.writing.lock();
+        let writing = self.writing.lock();
         let written = at.checked_add(bytes.len()).is_some_and(|written| written <= end);
         assert!(
             at >= self.published() && written && end <= self.length(),
@@ -132,6 +157,11 @@ impl Segment for MappedSegment {
             }
         }
         self.published.store(end, Ordering::Release);
+        drop(writing);
+        if !by_call && bytes.len() <= LONGEST_WANTED {
+            // The next record is likely to be as long, and comes soon: it would wait for that memory.
+            want(self.map.as_mut_ptr().wrapping_add(end), bytes.len().min(self.length() - end));
+        }
     }
 
     fn make_ready(&self, range: Range<usize>, often_synced: bool) {

@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) const ENTRY: u64 = 20;
+/// So many entries are written at once: whoever stores messages meanwhile waits until they are laid out.
+const AT_ONCE: usize = 8 << 10;
 /// The size that marks an entry which stands for no message.
 const NO_MESSAGE: i32 = i32::MAX;
 
@@ -46,9 +48,11 @@ impl Entry {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.physical_offset.to_be_bytes());
-        out.extend_from_slice(&self.size.to_be_bytes());
-        out.extend_from_slice(&self.tags_code.to_be_bytes());
+        let mut bytes = [0; ENTRY as usize];
+        bytes[..8].copy_from_slice(&self.physical_offset.to_be_bytes());
+        bytes[8..12].copy_from_slice(&self.size.to_be_bytes());
+        bytes[12..].copy_from_slice(&self.tags_code.to_be_bytes());
+        out.extend_from_slice(&bytes);
     }
 
     /// Whether the entry has been written at all.
@@ -464,6 +468,7 @@ impl Queue {
     /// Writes entries to files whose records end at or before `log_offset`. Returns whether none
     /// is left in memory.
     pub(crate) fn write(&self, log_offset: i64) -> Result<bool, StoreError> {
+        let mut bytes = Vec::new();
         loop {
             // Only this thread takes from the tail, so that the write can do without the lock.
             let mut state = self.state()?;
@@ -482,11 +487,12 @@ impl Queue {
                 self.create_directory()?;
             }
             let (file, at) = self.file_of(first, Patience::Wait)?;
-            let part = ready.min(((self.files.file_size - at) / ENTRY) as usize);
+            let part = ready.min(AT_ONCE).min(((self.files.file_size - at) / ENTRY) as usize);
             // A queue that does not begin at a file's start gets that part filled with entries
             // that stand for no message, as recovery needs written entries to come first.
             let blanks = if state.starts_within_file { at / ENTRY } else { 0 };
-            let mut bytes = Vec::with_capacity((part + blanks as usize) * ENTRY as usize);
+            bytes.clear();
+            bytes.reserve((part + blanks as usize) * ENTRY as usize);
             (0..blanks).for_each(|_| Entry::BLANK.encode(&mut bytes));
             state.tail.iter().take(part).for_each(|entry| entry.encode(&mut bytes));
             drop(state);
