@@ -89,16 +89,17 @@ impl Server {
     /// Starts it and makes its topics, with a first load, which makes files.
     fn start(rig: &mut Rig, subject: Subject, topics: u32) -> Result<Server, Problem> {
         let server = Server { running: rig.own(subject, &[])?, topics };
-        let first = match topics {
-            1 => server.load(rig),
-            _ => Load::new("topics", &server.running)
+        if topics > 1 {
+            let created = Load::new("topics", &server.running)
                 .topic(MANY)
                 .with("topics", topics)
-                .with("loaded", topics.min(LOADED))
+                .with("loaded", 1)
                 .with("rounds", 1)
                 .warm_up(Duration::ZERO)
-                .duration(rig.scale.turn),
-        };
+                .duration(rig.scale.turn / 10);
+            load::run(rig, &server.running, &created)?;
+        }
+        let first = server.load(rig);
         load::run(rig, &server.running, &first)?;
         // The table of topics is written then, and the name server told.
         server.running.rest()?;
