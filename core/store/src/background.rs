@@ -276,7 +276,8 @@ impl Entering<'_> {
         let log = &self.inner.log;
         self.position = self.position.max(log.start());
         while self.position < end {
-            let range = self.position..end.min(self.position + INDEX_RUN);
+            let run = INDEX_RUN.min(end - self.position);
+            let range = self.position..log.fetch_ahead(self.position, run);
             let mut entered = range.start;
             let run = log.visit_run(range, true, |record| {
                 self.writer.enter(record)?;

@@ -7,16 +7,74 @@ use memmap2::{Advice, MmapRaw, UncheckedAdvice};
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Instant;
 
 const PAGE: usize = 4096;
 
-/// Zeros are written in pieces of this size, so that an append never waits long for one.
-static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// Zeros are written, and pages found, in pieces of this size: neither an append nor anybody who wants the core
+/// waits longer than for one.
+const PIECE: usize = 64 << 10;
+
+static ZEROS: [u8; PIECE] = [0; PIECE];
+
+/// Whoever writes more than so many bytes a second is in a hurry to have pages.
+const HURRY: f64 = (128 << 20) as f64;
+
+/// All of a file, mapped.
+struct Map {
+    raw: MmapRaw,
+    /// Whether the system reads ahead of what is touched.
+    reads_ahead: AtomicBool,
+}
+
+impl Map {
+    fn new(file: &File) -> io::Result<Self> {
+        let map = Map { raw: MmapRaw::map_raw(file)?, reads_ahead: AtomicBool::new(true) };
+        map.read_ahead(false);
+        Ok(map)
+    }
+
+    /// Says whether the system is to read ahead: where a page is missing it then finds as many as the disk is set to,
+    /// 8 MiB on some, in pieces of up to 2 MiB. That is cheap for each page, but takes milliseconds in which
+    /// it does not let go of the core, on the thread that touched the page.
+    fn read_ahead(&self, ahead: bool) {
+        if self.reads_ahead.swap(ahead, Ordering::Relaxed) != ahead {
+            // Nothing depends on it but time.
+            let _ = self.raw.advise(if ahead { Advice::Normal } else { Advice::Random });
+        }
+    }
+
+    /// Has the system find pages for what is going to be written. In a hurry it goes about it as cheaply as it
+    /// can; else nobody waits longer for this core than a small piece takes.
+    fn find_pages(&self, range: Range<usize>, hurry: bool) {
+        self.read_ahead(hurry);
+        // `PopulateWrite` is not there before Linux 5.14; then writes find the pages themselves.
+        if hurry {
+            let _ = self.advise_range(Advice::PopulateWrite, range.start, range.len());
+            return;
+        }
+        for start in range.clone().step_by(PIECE) {
+            let length = PIECE.min(range.end - start);
+            // All pages of the piece at once, then their places in the process's tables, one by one.
+            let _ = self.advise_range(Advice::WillNeed, start, length);
+            let _ = self.advise_range(Advice::PopulateWrite, start, length);
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Deref for Map {
+    type Target = MmapRaw;
+
+    fn deref(&self) -> &MmapRaw {
+        &self.raw
+    }
+}
 
 /// Longer records are written faster than memory can be asked for ahead of them.
 const LONGEST_WANTED: usize = 2048;
@@ -49,7 +107,7 @@ fn want(start: *mut u8, length: usize) {
 /// never read. `published` only grows while the segment is shared; it shrinks in `truncate`, which
 /// has the segment for itself.
 pub(crate) struct MappedSegment {
-    map: MmapRaw,
+    map: Map,
     file: Arc<File>,
     published: AtomicUsize,
     /// Whose pages the process has let go of, from the start.
@@ -59,6 +117,8 @@ pub(crate) struct MappedSegment {
     /// Whether appends are written to the file, not through the map. Both change the same memory, but a
     /// page of the map is made read-only by every sync, and then a write to it is a fault.
     often_synced: AtomicBool,
+    /// When pages were asked for, and from where on: the last two times, since the first two come together.
+    asked: Mutex<[Option<(Instant, usize)>; 2]>,
 }
 
 impl MappedSegment {
@@ -66,15 +126,27 @@ impl MappedSegment {
     /// be reserved, here or by `truncate`, before anything is written there: touching a page without
     /// it would end the process.
     pub(crate) fn new(file: File, published: usize) -> io::Result<Self> {
-        let map = MmapRaw::map_raw(&file)?;
         os_disk::forget_access_times(&file);
         Ok(MappedSegment {
-            map,
+            map: Map::new(&file)?,
             file: Arc::new(file),
             published: AtomicUsize::new(published),
             let_go: AtomicUsize::new(0),
             writing: Mutex::new(()),
             often_synced: AtomicBool::new(false),
+            asked: Mutex::default(),
+        })
+    }
+
+    /// Whether it is written so fast that pages are wanted as cheaply as they can be had: those from `start` on are
+    /// wanted now.
+    fn is_in_a_hurry(&self, start: usize) -> bool {
+        let now = Instant::now();
+        let mut asked = self.asked.lock();
+        let [before, last] = *asked;
+        *asked = [last, Some((now, start))];
+        before.is_some_and(|(time, from)| {
+            start.saturating_sub(from) as f64 > HURRY * (now - time).as_secs_f64()
         })
     }
 
@@ -172,8 +244,8 @@ impl Segment for MappedSegment {
             // waits for. So the first write is this one, and the journal's part serves all of the range.
             return self.write_zeros(range);
         }
-        // Not before Linux 5.14; then writes find the pages themselves.
-        let _ = self.map.advise_range(Advice::PopulateWrite, range.start, range.end - range.start);
+        let hurry = self.is_in_a_hurry(range.start);
+        self.map.find_pages(range, hurry);
     }
 
     fn slice(&self, range: Range<usize>) -> &[u8] {
@@ -257,13 +329,13 @@ impl Segment for MappedSegment {
 
 /// A mapped file of words. Every access is atomic, so anyone may read and write at any time.
 pub(crate) struct MappedWords {
-    map: MmapRaw,
+    map: Map,
 }
 
 impl MappedWords {
     /// Maps all of `file`, whose space must be reserved.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        Ok(MappedWords { map: MmapRaw::map_raw(file)? })
+        Ok(MappedWords { map: Map::new(file)? })
     }
 
     fn words(&self) -> &[AtomicU32] {
@@ -288,9 +360,10 @@ impl Words for MappedWords {
 
     fn make_ready(&self, range: Range<usize>) {
         assert!(range.start <= range.end && range.end <= self.count(), "a range outside the file");
-        let length = (range.end - range.start) * 4;
-        // Not before Linux 5.14; then writes find the pages themselves.
-        let _ = self.map.advise_range(Advice::PopulateWrite, range.start * 4, length);
+        let bytes = range.start * 4..range.end * 4;
+        // As much is asked for as has come in one go.
+        let hurry = bytes.len() > PIECE;
+        self.map.find_pages(bytes, hurry);
     }
 
     fn touch(&self, indexes: &[usize]) {
@@ -307,5 +380,54 @@ impl Words for MappedWords {
 
     fn sync(&self) -> io::Result<()> {
         self.map.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+    use crate::os_disk::OsDisk;
+
+    const MIB: usize = 1 << 20;
+
+    /// How many pages of a range are in memory.
+    fn found(segment: &MappedSegment, range: Range<usize>) -> usize {
+        range.step_by(PAGE).filter(|page| segment.is_cached(*page..page + PAGE)).count()
+    }
+
+    fn segment() -> (tempfile::TempDir, MappedSegment) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("00000000000000000000");
+        drop(OsDisk.create_segment(&path, 32 * MIB as u64).unwrap());
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        (directory, MappedSegment::new(file, 0).unwrap())
+    }
+
+    #[test]
+    fn without_a_hurry_no_more_pages_are_found_than_were_asked_for() {
+        let (_directory, segment) = segment();
+        segment.append(0, b"on a page that nobody has made ready", PAGE);
+        assert_eq!(found(&segment, PAGE..32 * MIB), 0);
+        segment.make_ready(PAGE..MIB, false);
+        assert!(segment.is_cached(0..MIB));
+        for mib in 1..4 {
+            segment.map.find_pages(mib * MIB..(mib + 1) * MIB, false);
+        }
+        assert!(segment.is_cached(0..4 * MIB));
+        assert_eq!(found(&segment, 4 * MIB..32 * MIB), 0);
+    }
+
+    #[test]
+    fn a_hurry_is_over_when_it_is_over() {
+        let (_directory, segment) = segment();
+        segment.map.find_pages(0..MIB, true);
+        assert!(segment.is_cached(0..MIB));
+        // What the system has read ahead says where it is to go on; it does not.
+        let ahead = found(&segment, MIB..32 * MIB) * PAGE;
+        let end = 2 * MIB + ahead;
+        segment.map.find_pages(MIB..end, false);
+        assert!(segment.is_cached(0..end));
+        assert_eq!(found(&segment, end..32 * MIB), 0);
     }
 }
