@@ -430,4 +430,14 @@ mod tests {
         assert!(segment.is_cached(0..end));
         assert_eq!(found(&segment, end..32 * MIB), 0);
     }
+
+    #[test]
+    fn who_asks_for_much_within_a_moment_is_in_a_hurry() {
+        let (_directory, segment) = segment();
+        let terabyte = 1 << 40;
+        assert!(!segment.is_in_a_hurry(0));
+        assert!(!segment.is_in_a_hurry(terabyte), "the first two come together");
+        assert!(segment.is_in_a_hurry(terabyte));
+        assert!(!segment.is_in_a_hurry(terabyte), "nothing since the one before the last");
+    }
 }
