@@ -79,11 +79,13 @@ impl Deref for Map {
 /// Longer records are written faster than memory can be asked for ahead of them.
 const LONGEST_WANTED: usize = 2048;
 
+/// What a processor brings at once, in bytes.
+pub(crate) const LINE: usize = 64;
+
 /// Asks the processor for memory that will be written, without waiting. Changes nothing, and does nothing
 /// where there is no memory.
 #[inline(always)]
-fn want(start: *mut u8, length: usize) {
-    const LINE: usize = 64;
+pub(crate) fn want(start: *const u8, length: usize) {
     for at in (0..length).step_by(LINE) {
         let line = start.wrapping_add(at);
         // SAFETY: a hint, for any address.
@@ -232,7 +234,7 @@ impl Segment for MappedSegment {
         drop(writing);
         if !by_call && bytes.len() <= LONGEST_WANTED {
             // The next record is likely to be as long, and comes soon: it would wait for that memory.
-            want(self.map.as_mut_ptr().wrapping_add(end), bytes.len().min(self.length() - end));
+            want(self.map.as_ptr().wrapping_add(end), bytes.len().min(self.length() - end));
         }
     }
 
