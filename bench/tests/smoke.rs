@@ -71,6 +71,9 @@ fn sends_give_figures_of_our_server_and_of_the_echo_server() {
 fn measure() -> Result<(), Problem> {
     let program = ours::program("ferromq", "FERROMQ_BIN")?;
     let mut rig = Rig::with_program(Scale::smoke(), program)?;
+    // Not where the other tests have theirs.
+    let folder = tempfile::tempdir_in(&rig.scratch).expect("a folder");
+    rig.scratch = folder.path().to_path_buf();
     let selection = Selection::new(&["send-128".to_owned()], &[Subject::Ferromq, Subject::Echo])?;
     let mut kept = 0;
     let report = run(&mut rig, &selection, |_| {

@@ -30,7 +30,7 @@ pub struct NewRecord<'a> {
     pub prepared_transaction_offset: i64,
     /// The body as it is to be stored.
     pub body: &'a [u8],
-    /// The property string, at most [`properties::MAX_LENGTH`] bytes.
+    /// The property string, at most [`crate::properties::MAX_LENGTH`] bytes.
     pub properties: &'a str,
 }
 
