@@ -34,9 +34,7 @@ struct Map {
 
 impl Map {
     fn new(file: &File) -> io::Result<Self> {
-        let map = Map { raw: MmapRaw::map_raw(file)?, reads_ahead: AtomicBool::new(true) };
-        map.read_ahead(false);
-        Ok(map)
+        Ok(Map { raw: MmapRaw::map_raw(file)?, reads_ahead: AtomicBool::new(true) })
     }
 
     /// Says whether the system is to read ahead: where a page is missing it then finds as many as the disk is set to,
@@ -129,8 +127,13 @@ impl MappedSegment {
     /// it would end the process.
     pub(crate) fn new(file: File, published: usize) -> io::Result<Self> {
         os_disk::forget_access_times(&file);
+        let map = Map::new(&file)?;
+        if published == 0 {
+            // What is there already is read first, by recovery.
+            map.read_ahead(false);
+        }
         Ok(MappedSegment {
-            map: Map::new(&file)?,
+            map,
             file: Arc::new(file),
             published: AtomicUsize::new(published),
             let_go: AtomicUsize::new(0),
@@ -337,7 +340,9 @@ pub(crate) struct MappedWords {
 impl MappedWords {
     /// Maps all of `file`, whose space must be reserved.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
-        Ok(MappedWords { map: Map::new(file)? })
+        let map = Map::new(file)?;
+        map.read_ahead(false);
+        Ok(MappedWords { map })
     }
 
     fn words(&self) -> &[AtomicU32] {
