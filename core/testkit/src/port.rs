@@ -31,7 +31,7 @@ impl Port {
         let mut last = None;
         for _ in 0..200 {
             let (number, held) = take(0)?;
-            match (take(number - 2), take(number + 1)) {
+            match (take(number.saturating_sub(2)), take(number.saturating_add(1))) {
                 (Ok((_, fast)), Ok((_, above))) => {
                     return Ok(Port { number, _held: vec![held, fast, above] });
                 }
