@@ -6,7 +6,8 @@ use crate::disk::{Disk, Segment};
 use crate::error::{AppendError, RecordFault, StoreError};
 use crate::keys::NewKeys;
 use crate::log_paths::LogPaths;
-use crate::new_records::NewRecords;
+use crate::log_writer::Writer;
+use crate::new_records::Laid;
 use crate::preparer::Preparer;
 use crate::queue::Entry;
 use crate::residency::{self, Residency};
@@ -15,7 +16,7 @@ use crate::work::Work;
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ferromq_protocol::record::{self, MAGIC_BLANK, RecordView};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,9 +33,6 @@ pub(crate) const BUSY_ERROR: AppendError = AppendError::Busy { millis: BUSY.as_m
 
 /// So many bytes of pages are made ready at once, and no fewer than these lie ahead of the writer.
 const AHEAD: i64 = 1 << 20;
-
-/// When so many bytes are held back, they are written, in any case.
-const MOST_HELD_BACK: usize = 256 << 10;
 
 /// A segment and where it begins.
 #[derive(Clone)]
@@ -53,17 +51,9 @@ impl LogSegment {
 }
 
 impl LogSegment {
-    fn append(&self, at: i64, bytes: &[u8], end: i64) {
+    pub(crate) fn append(&self, at: i64, bytes: &[u8], end: i64) {
         self.file.append((at - self.base) as usize, bytes, (end - self.base) as usize);
     }
-}
-
-/// Where records went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Placed {
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    pub(crate) timestamp: i64,
 }
 
 /// What is at a place of the log.
@@ -81,63 +71,6 @@ pub(crate) struct Synced {
     pub(crate) end: i64,
     /// Where the last record before that begins, if it is known.
     pub(crate) last: Option<i64>,
-}
-
-struct Writer {
-    segment: Option<LogSegment>,
-    /// Where the next record goes.
-    position: i64,
-    /// Records before that which are not written yet.
-    held_back: Vec<u8>,
-    asked_for_next: bool,
-    /// Up to where pages have been asked for.
-    ready: i64,
-    /// Keys that the index has not taken yet.
-    keys: NewKeys,
-}
-
-impl Writer {
-    fn at(position: i64, keys: NewKeys) -> Self {
-        Writer {
-            segment: None,
-            position,
-            held_back: Vec::new(),
-            asked_for_next: false,
-            ready: position,
-            keys,
-        }
-    }
-
-    /// Puts bytes at the end of the segment. What may be held back is written with what follows.
-    fn put(&mut self, bytes: &[u8], hold_back: bool) {
-        if hold_back {
-            self.held_back.extend_from_slice(bytes);
-        } else if let Some(segment) = &self.segment {
-            segment.append(self.position, bytes, self.position + bytes.len() as i64);
-        }
-        self.position += bytes.len() as i64;
-        if self.held_back.len() >= MOST_HELD_BACK {
-            self.write();
-            // A batch may be large, and memory is kept.
-            self.held_back.shrink_to(MOST_HELD_BACK);
-        }
-    }
-
-    /// Writes what was held back.
-    fn write(&mut self) {
-        if let Some(segment) = &self.segment
-            && !self.held_back.is_empty()
-        {
-            let start = self.position - self.held_back.len() as i64;
-            segment.append(start, &self.held_back, self.position);
-            self.held_back.clear();
-        }
-    }
-
-    fn go_on(&mut self, position: i64, segment: Option<LogSegment>) {
-        (self.segment, self.position) = (segment, position);
-        (self.asked_for_next, self.ready) = (false, position);
-    }
 }
 
 /// What every append changes. It lies apart from what appends only look at, so that a processor has that
@@ -167,6 +100,42 @@ pub(crate) struct CommitLog {
     /// Segments whose files are removed, for as long as readers hold them. Locked while one is
     /// removed.
     removed: Mutex<Vec<Arc<dyn Segment>>>,
+}
+
+/// The end of the log in the hands of one who stores records.
+pub(crate) struct Appending<'a> {
+    log: &'a CommitLog,
+    writer: MutexGuard<'a, Writer>,
+}
+
+impl Appending<'_> {
+    /// Where the next records go, which have so many bytes together, and the time, in ms. Waits only when the
+    /// next segment is not ready yet.
+    pub(crate) fn place(&mut self, length: usize) -> Result<(i64, i64), AppendError> {
+        let (log, writer) = (self.log, &mut *self.writer);
+        if length + BLANK > log.size as usize {
+            return Err(AppendError::TooLarge { length, limit: log.size as usize - BLANK });
+        }
+        log.room_for(writer, length)?;
+        if writer.segment.is_none() {
+            return Err(AppendError::NoSegment("none is open".to_string()));
+        }
+        Ok((writer.position, now_ms(&*log.disk)))
+    }
+
+    /// Copies records to the place that they were given. With synchronous flush they are in this process's
+    /// memory until they are [written](CommitLog::write) or [synced](CommitLog::sync).
+    pub(crate) fn put(&mut self, records: &Laid<'_>, timestamp: i64) {
+        let (log, writer) = (self.log, &mut *self.writer);
+        let start = writer.position;
+        writer.put(records.bytes, log.holds_back);
+        let end = writer.position;
+        writer.keys.add(records, start, timestamp);
+        let last = records.parts.last().map_or(0, |part| part.length);
+        log.tail.last.store(end - last as i64, Ordering::Relaxed);
+        log.tail.end.store(end, Ordering::Release);
+        log.keep_pages_ahead(writer);
+    }
 }
 
 fn now_ms(disk: &dyn Disk) -> i64 {
@@ -265,41 +234,15 @@ impl CommitLog {
         })
     }
 
-    /// Stores records at the end of the log, with consecutive queue offsets. With synchronous flush they
-    /// are in this process's memory until they are [written](Self::write) or [synced](Self::sync).
-    ///
-    /// The critical section decides the place, fills it in, and copies; it waits only when the
-    /// next segment is not ready yet.
-    pub(crate) fn append(
-        &self,
-        records: &mut NewRecords,
-        queue_offset: i64,
-    ) -> Result<Placed, AppendError> {
-        let length = records.bytes.len();
-        if length + BLANK > self.size as usize {
-            let limit = self.size as usize - BLANK;
-            return Err(AppendError::TooLarge { length, limit });
-        }
-        let mut writer = self.tail.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
-        self.room_for(&mut writer, length)?;
-        if writer.segment.is_none() {
-            return Err(AppendError::NoSegment("none is open".to_string()));
-        }
-        let (start, timestamp) = (writer.position, now_ms(&*self.disk));
-        let mut at = 0;
-        for (index, part) in records.parts.iter().enumerate() {
-            let bytes = &mut records.bytes[at..at + part.length];
-            record::place(bytes, queue_offset + index as i64, start + at as i64, timestamp);
-            at += part.length;
-        }
-        writer.put(&records.bytes, self.holds_back);
-        let end = writer.position;
-        writer.keys.add(records, start, timestamp);
-        let last = records.parts.last().map_or(0, |part| part.length);
-        self.tail.last.store(end - last as i64, Ordering::Relaxed);
-        self.tail.end.store(end, Ordering::Release);
-        self.keep_pages_ahead(&mut writer);
-        Ok(Placed { start, end, timestamp })
+    /// The end of the log, for records to be stored there while nobody else does.
+    pub(crate) fn appending(&self) -> Result<Appending<'_>, AppendError> {
+        let writer = self.tail.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
+        Ok(Appending { log: self, writer })
+    }
+
+    /// Waits until whoever stores records at present has let go of the log.
+    pub(crate) fn await_appends(&self) {
+        drop(self.tail.writer.lock());
     }
 
     /// Writes what was held back.

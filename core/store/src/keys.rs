@@ -1,6 +1,6 @@
 //! The keys under which messages are found, and those on their way from the log into the index.
 
-use crate::new_records::NewRecords;
+use crate::new_records::Laid;
 use ferromq_protocol::properties::{self, key};
 use ferromq_protocol::record::RecordView;
 use ferromq_protocol::tags::{java_string_hash_after, java_string_hash_with};
@@ -124,13 +124,13 @@ impl NewKeys {
 
     /// Adds those of records that were stored at `start`, unless there is no room for all.
     #[inline]
-    pub(crate) fn add(&mut self, records: &NewRecords, start: i64, timestamp: i64) {
+    pub(crate) fn add(&mut self, records: &Laid<'_>, start: i64, timestamp: i64) {
         self.full |= self.keys.len() + records.key_hashes.len() > self.limit;
         if self.full {
             return;
         }
-        let (mut hashes, mut offset) = (&records.key_hashes[..], start);
-        for part in &records.parts {
+        let (mut hashes, mut offset) = (records.key_hashes, start);
+        for part in records.parts {
             let (of_this, rest) = hashes.split_at(part.keys.min(hashes.len()));
             self.keys.extend(of_this.iter().map(|hash| NewKey { hash: *hash, offset, timestamp }));
             offset += part.length as i64;

@@ -12,6 +12,7 @@
 //! checkpoint on, enters what is missing, and cuts off what is no record. See [`Disk`] for how
 //! tests make crashes happen.
 
+mod append;
 mod background;
 mod checkpoint;
 mod chunk;
@@ -27,6 +28,7 @@ mod index;
 mod keys;
 mod lock;
 mod log_paths;
+mod log_writer;
 mod mapped;
 mod new_records;
 mod open_files;
@@ -45,14 +47,15 @@ pub mod tables;
 pub mod tools;
 mod work;
 
+pub use append::{Append, Appended};
 pub use chunk::Chunk;
 pub use config::StoreConfig;
 pub use disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 pub use error::{AppendError, FlushOutcome, RecordFault, StoreError};
 pub use flusher::{FlushCallback, FlushLead};
 pub use keys::Keys;
-pub use new_records::{NewRecords, TagsCode};
+pub use new_records::{Mark, NewRecords, TagsCode};
 pub use os_disk::OsDisk;
 pub use queue::{Entry, Queue};
 pub use read::{ReadLimits, ReadResult, ReadStatus};
-pub use store::{Appended, Boundary, Store};
+pub use store::{Boundary, Store};

@@ -9,14 +9,31 @@ use std::convert::Infallible;
 /// So much memory is kept for other records, in bytes.
 const MOST_KEPT: usize = 64 << 10;
 
-/// Records of one topic laid out one after the other, to be stored together.
+/// Records laid out one after the other, to be stored together: those of one queue, or of several queues one
+/// queue after the other.
 #[derive(Default)]
 pub struct NewRecords {
     pub(crate) bytes: Vec<u8>,
     pub(crate) parts: SmallVec<[Part; 1]>,
+    /// That of the records that are laid out at present.
     topic: Option<TopicHash>,
     /// Hashes of their keys, in their order.
     pub(crate) key_hashes: SmallVec<[u32; 4]>,
+}
+
+/// How far records are laid out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    bytes: usize,
+    parts: usize,
+    keys: usize,
+}
+
+/// Records that follow one another.
+pub(crate) struct Laid<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) parts: &'a [Part],
+    pub(crate) key_hashes: &'a [u32],
 }
 
 /// One of several records.
@@ -46,6 +63,18 @@ impl TagsCode {
     }
 }
 
+impl Mark {
+    /// How many records there are from one mark to another.
+    pub fn records_until(self, to: Mark) -> usize {
+        to.parts - self.parts
+    }
+
+    /// How many bytes they have together.
+    pub fn bytes_until(self, to: Mark) -> usize {
+        to.bytes - self.bytes
+    }
+}
+
 impl NewRecords {
     /// No records yet.
     pub fn new() -> Self {
@@ -64,6 +93,33 @@ impl NewRecords {
         self.bytes.reserve(length);
         self.parts.reserve(records);
         self.key_hashes.reserve(records);
+    }
+
+    /// The end of what is laid out. What is laid out from here on may be of another topic.
+    pub fn mark(&mut self) -> Mark {
+        self.topic = None;
+        Mark { bytes: self.bytes.len(), parts: self.parts.len(), keys: self.key_hashes.len() }
+    }
+
+    /// Forgets what was laid out since.
+    pub fn rewind(&mut self, to: Mark) {
+        self.bytes.truncate(to.bytes);
+        self.parts.truncate(to.parts);
+        self.key_hashes.truncate(to.keys);
+    }
+
+    /// Those between two marks.
+    pub(crate) fn between(&mut self, from: Mark, to: Mark) -> Laid<'_> {
+        Laid {
+            bytes: &mut self.bytes[from.bytes..to.bytes],
+            parts: &self.parts[from.parts..to.parts],
+            key_hashes: &self.key_hashes[from.keys..to.keys],
+        }
+    }
+
+    /// How long each of the records between two marks is, in bytes, in their order.
+    pub fn lengths(&self, from: Mark, to: Mark) -> impl ExactSizeIterator<Item = usize> {
+        self.parts[from.parts..to.parts].iter().map(|part| part.length)
     }
 
     /// Removes them, but keeps their memory for others, unless that is much.
@@ -113,11 +169,6 @@ impl NewRecords {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
-    }
-
-    /// How long each of them is, in bytes, in their order.
-    pub fn lengths(&self) -> impl ExactSizeIterator<Item = usize> {
-        self.parts.iter().map(|part| part.length)
     }
 
     /// All records together, in bytes.

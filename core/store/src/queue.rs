@@ -15,7 +15,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) const ENTRY: u64 = 20;
@@ -155,13 +155,16 @@ pub struct Queue {
     id: i32,
     /// Tells it apart from all others, those of deleted topics among them.
     number: u64,
+    /// Whether the state has been read from the files, as it then stays.
+    is_loaded: AtomicBool,
     state: Mutex<Option<State>>,
 }
 
 impl Queue {
     pub(crate) fn new(files: Arc<QueueFiles>, topic: Arc<str>, id: i32) -> Self {
         let number = files.next_number.fetch_add(1, Ordering::Relaxed);
-        Queue { files, topic, id, number, state: Mutex::new(None) }
+        let is_loaded = AtomicBool::new(false);
+        Queue { files, topic, id, number, is_loaded, state: Mutex::new(None) }
     }
 
     fn directory(&self) -> PathBuf {
@@ -186,6 +189,13 @@ impl Queue {
     /// The state, read from the files when the queue is used for the first time.
     pub(crate) fn state(&self) -> Result<MappedMutexGuard<'_, State>, StoreError> {
         self.loaded(self.state.lock())
+    }
+
+    /// Reads the state from the files, if that has not been done; who needs it then is told of errors.
+    pub(crate) fn prepare(&self) {
+        if !self.is_loaded.load(Ordering::Relaxed) {
+            drop(self.state());
+        }
     }
 
     /// As [`state`](Self::state), but gives up after a while: `None`.
@@ -215,6 +225,7 @@ impl Queue {
     ) -> Result<MappedMutexGuard<'a, State>, StoreError> {
         if state.is_none() {
             *state = Some(self.load()?);
+            self.is_loaded.store(true, Ordering::Relaxed);
         }
         // Just filled in; the default is never made.
         Ok(MutexGuard::map(state, |state| state.get_or_insert_with(State::empty)))

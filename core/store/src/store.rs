@@ -2,16 +2,15 @@ mod opening;
 
 use crate::background::{Background, Bell, IndexProgress, QueueProgress};
 use crate::checkpoint::Checkpoint;
-use crate::commit_log::{BUSY, BUSY_ERROR, CommitLog, Step, Synced};
+use crate::commit_log::{CommitLog, Step, Synced};
 use crate::config::StoreConfig;
 use crate::deleted::DeletedTopics;
 use crate::disk::Disk;
-use crate::error::{AppendError, RecordFault, StoreError};
+use crate::error::{RecordFault, StoreError};
 use crate::flusher::{FlushCallback, FlushLead, Flusher};
 use crate::health::Health;
 use crate::index::Index;
 use crate::lock::DirectoryLock;
-use crate::new_records::NewRecords;
 use crate::queue::{Entry, Patience, Queue};
 use crate::queues::Queues;
 use crate::read::{self, ReadLimits, ReadResult, TransferLimits};
@@ -72,21 +71,6 @@ impl Inner {
     }
 }
 
-/// Where a message went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// The queue offset; of several messages the first.
-    pub queue_offset: i64,
-    /// The physical offset; of several messages the first.
-    pub physical_offset: i64,
-    /// Where the last record ends: what has to be on disk for all to be.
-    pub end: i64,
-    /// When it was stored, in ms.
-    pub store_timestamp: i64,
-    /// The tags code of the queue's entry; of several messages the first.
-    pub tags_code: i64,
-}
-
 /// Which of two neighbouring messages a search by time prefers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Boundary {
@@ -101,10 +85,10 @@ pub enum Boundary {
 ///
 /// Every method may be called from any thread. Reading takes no lock that appending holds for long.
 pub struct Store {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
     rule: TagsRule,
     transfer: TransferLimits,
-    flusher: Flusher,
+    pub(crate) flusher: Flusher,
     background: Background,
     retention: Retention,
     closed: AtomicBool,
@@ -121,59 +105,6 @@ impl Store {
     /// that is never written costs no file.
     pub fn queue(&self, topic: &str, id: i32) -> Option<Arc<Queue>> {
         self.inner.queues.get(topic, id)
-    }
-
-    /// Stores records in a queue, one after the other. They can be read at once, or with
-    /// synchronous flush once they are on disk. With that they are in this process's memory alone until
-    /// [`when_flushed`](Self::when_flushed), or a flush that serves
-    /// [those who come together](Self::when_flushed_together): one write for all of these.
-    ///
-    /// # Errors
-    /// Nothing was stored then.
-    pub fn append(
-        &self,
-        queue: &Arc<Queue>,
-        records: &mut NewRecords,
-    ) -> Result<Appended, AppendError> {
-        if let Some(reason) = self.inner.health.refusal() {
-            return Err(AppendError::NotWritable(reason));
-        }
-        let limit = self.inner.config.max_message_size as usize + 65_536;
-        if let Some(part) = records.parts.iter().find(|part| part.length > limit) {
-            return Err(AppendError::TooLarge { length: part.length, limit });
-        }
-        let state = queue.state_within(BUSY);
-        let state = state.map_err(|error| AppendError::NotWritable(error.to_string()))?;
-        let mut state = state.ok_or(BUSY_ERROR)?;
-        if state.gone {
-            let topic = queue.topic();
-            return Err(AppendError::NotWritable(format!("the topic {topic} was just deleted")));
-        }
-        // Before the record is in the log: once it is on disk, whoever says how far the queues are has
-        // to find this one on the list, and to wait for its entry.
-        if !std::mem::replace(&mut state.listed, true) {
-            self.inner.queues.list(queue);
-        }
-        let queue_offset = state.end();
-        let placed = self.inner.log.append(records, queue_offset)?;
-        let (mut at, mut first_tags) = (placed.start, None);
-        for part in &records.parts {
-            let tags_code = part.tags.at(placed.timestamp);
-            first_tags.get_or_insert(tags_code);
-            state.push(Entry { physical_offset: at, size: part.length as i32, tags_code });
-            at += part.length as i64;
-        }
-        drop(state);
-        self.flusher.appended();
-        self.inner.queue_bell.ring();
-        self.inner.index_bell.ring();
-        Ok(Appended {
-            queue_offset,
-            physical_offset: placed.start,
-            end: placed.end,
-            store_timestamp: placed.timestamp,
-            tags_code: first_tags.unwrap_or_default(),
-        })
     }
 
     /// Whether storing so many bytes would have to wait until the disk has made room for them: for
