@@ -35,7 +35,7 @@ impl Failure {
 }
 
 /// The response to `request` that an answer means.
-pub(crate) fn respond(request: &Command, answer: Answer) -> Command {
+pub(crate) fn respond<F>(request: &Command<F>, answer: Answer) -> Command {
     answer.unwrap_or_else(|failure| request.failure(failure.code, failure.remark))
 }
 

@@ -6,7 +6,7 @@ use crate::clock::now_ms;
 use crate::inner::Inner;
 use ferromq_model::names;
 use ferromq_protocol::code::response;
-use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords, Queue};
+use ferromq_store::{AppendError, Appended, FlushOutcome, NewRecords};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
@@ -16,8 +16,12 @@ use tokio::runtime::Handle;
 pub(crate) struct Stored {
     pub(crate) appended: Appended,
     next_offset: i64,
-    /// How long it took, in ms.
-    pub(crate) took: i64,
+}
+
+impl Stored {
+    pub(crate) fn new(appended: Appended, records: usize) -> Self {
+        Stored { appended, next_offset: appended.queue_offset + records as i64 }
+    }
 }
 
 /// Called when a message is on disk, or will not be.
@@ -31,34 +35,17 @@ pub(crate) fn append(
     mut records: NewRecords,
 ) -> Result<Stored, Failure> {
     let queue = broker.store.queue(topic, queue_id).ok_or_else(|| no_queue(topic, queue_id))?;
-    let stored = append_to(broker, &queue, &mut records, now_ms())?;
+    let start = now_ms();
+    let appended =
+        broker.store.append(&queue, &mut records).map_err(|error| not_stored(broker, error))?;
     let (messages, bytes) = (records.len() as i64, records.byte_length() as i64);
-    broker.stats.put(topic, messages, bytes, stored.appended.store_timestamp);
-    broker.stats.broker().put_took(stored.took, 1);
-    Ok(stored)
+    broker.stats.put(topic, messages, bytes, appended.store_timestamp);
+    broker.stats.broker().put_took(appended.store_timestamp - start, 1);
+    Ok(Stored::new(appended, records.len()))
 }
 
 pub(crate) fn no_queue(topic: &str, queue_id: i32) -> Failure {
     Failure::system(format!("topic[{topic}] has no queue {queue_id}"))
-}
-
-/// As [`append`], but the caller counts what was stored, and says when that began.
-pub(crate) fn append_to(
-    broker: &Inner,
-    queue: &Arc<Queue>,
-    records: &mut NewRecords,
-    start: i64,
-) -> Result<Stored, Failure> {
-    let appended = broker.store.append(queue, records).map_err(|error| {
-        broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
-        failure(broker, error)
-    })?;
-    Ok(Stored {
-        appended,
-        next_offset: appended.queue_offset + records.len() as i64,
-        // The record has the time at which it had its place.
-        took: appended.store_timestamp - start,
-    })
 }
 
 /// Wakes whoever waits for the records: at once, or with synchronous flush when they are on disk.
@@ -126,7 +113,9 @@ fn arrived(broker: &Arc<Inner>, topic: &str, place: Place) {
     broker.long_polling.arrived(broker, topic, place.queue_id, place.next_offset);
 }
 
-fn failure(broker: &Inner, error: AppendError) -> Failure {
+/// The answer to a message that the store has not taken. Counts it.
+pub(crate) fn not_stored(broker: &Inner, error: AppendError) -> Failure {
+    broker.stats.broker().put_failed.fetch_add(1, Ordering::Relaxed);
     match error {
         AppendError::TooLarge { .. } => too_large(broker),
         AppendError::Busy { .. } => Failure::new(

@@ -5,20 +5,22 @@
 //! threads write to as well, and that processors then take from each other. So a thread looks a topic up once, as
 //! long as topics do not change, and counts for itself what arrives together.
 
+mod gathered;
 mod readers;
 
+pub(crate) use gathered::{Gathered, Send};
 pub(crate) use readers::{KnownReaders, Reader};
 
 use crate::answer::Failure;
-use crate::append::{Stored, append_to, no_queue};
-use crate::clock::now_ms;
+use crate::append::no_queue;
 use crate::inner::Inner;
 use crate::marks::Marks;
 use crate::stats::{Puts, Stats, TopicStats};
 use arc_swap::{ArcSwap, Cache};
 use ferromq_model::names;
+use ferromq_net::{Answers, Connection};
 use ferromq_protocol::body::TopicConfig;
-use ferromq_store::{NewRecords, Queue};
+use ferromq_store::Queue;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use std::cell::{RefCell, RefMut};
@@ -38,11 +40,37 @@ impl Threads {
         self.0.get_or(|| RefCell::new(AtHand::new(broker))).borrow_mut()
     }
 
-    /// Adds what this thread has counted to the statistics. Must precede the answers.
-    pub(crate) fn settle(&self, stats: &Stats) {
+    /// Stores and answers the sends that this thread has gathered. What else came over the connection
+    /// is handled after them.
+    pub(crate) fn store(
+        &self,
+        broker: &Arc<Inner>,
+        connection: &Arc<Connection>,
+        answers: &mut Answers<'_>,
+    ) {
         if let Some(at_hand) = self.0.get() {
-            at_hand.borrow_mut().topics.settle(stats);
+            at_hand.borrow_mut().store(broker, connection, answers);
         }
+    }
+
+    /// Does what is left to do when all that came together is handled: stores what was gathered, and adds what
+    /// was counted to the statistics. Must precede the answers.
+    pub(crate) fn finish(
+        &self,
+        broker: &Arc<Inner>,
+        connection: &Arc<Connection>,
+        answers: &mut Answers<'_>,
+    ) {
+        if let Some(at_hand) = self.0.get() {
+            let mut at_hand = at_hand.borrow_mut();
+            at_hand.store(broker, connection, answers);
+            at_hand.topics.settle(&broker.stats);
+        }
+    }
+
+    /// How many bytes this thread has gathered.
+    pub(crate) fn gathered(&self) -> usize {
+        self.0.get().map_or(0, |at_hand| at_hand.borrow().gathered.length())
     }
 }
 
@@ -51,8 +79,7 @@ pub(crate) struct AtHand {
     pub(crate) marks: Cache<Arc<ArcSwap<Marks>>, Arc<Marks>>,
     pub(crate) topics: KnownTopics,
     pub(crate) readers: KnownReaders,
-    /// Memory in which records are laid out.
-    pub(crate) records: NewRecords,
+    pub(crate) gathered: Gathered,
 }
 
 impl AtHand {
@@ -62,7 +89,19 @@ impl AtHand {
             marks: Cache::new(broker.marks.clone()),
             topics: KnownTopics::default(),
             readers: KnownReaders::default(),
-            records: NewRecords::new(),
+            gathered: Gathered::default(),
+        }
+    }
+
+    /// Stores and answers what was gathered.
+    pub(crate) fn store(
+        &mut self,
+        broker: &Arc<Inner>,
+        connection: &Arc<Connection>,
+        answers: &mut Answers<'_>,
+    ) {
+        if !self.gathered.is_empty() {
+            self.gathered.store(broker, connection, &mut self.topics, self.marks.load(), answers);
         }
     }
 }
@@ -71,23 +110,31 @@ impl AtHand {
 #[derive(Default)]
 pub(crate) struct KnownTopics {
     topics: IndexMap<Box<str>, KnownTopic, RandomState>,
-    /// Which of them have been asked for since the statistics have all that was counted.
-    asked_for: Vec<usize>,
+    /// Which of them have counted something that the statistics do not have yet.
+    counting: Vec<usize>,
 }
 
 impl KnownTopics {
-    /// A topic, if there is one of that name that would outlive a crash.
+    /// A topic, if there is one of that name that would outlive a crash, and its place among those at hand.
     #[inline]
-    pub(crate) fn find(&mut self, broker: &Inner, name: &str) -> Option<&mut KnownTopic> {
+    pub(crate) fn find(&mut self, broker: &Inner, name: &str) -> Option<(usize, &mut KnownTopic)> {
         let as_of = broker.topics.changes();
         let known = self.topics.get_full(name).filter(|(_, _, topic)| topic.as_of == as_of);
         let place = match known.map(|(place, ..)| place) {
             Some(place) => place,
             None => self.look_up(broker, name, as_of)?,
         };
-        let (_, topic) = self.topics.get_index_mut(place)?;
-        if !std::mem::replace(&mut topic.asked_for, true) {
-            self.asked_for.push(place);
+        self.topics.get_index_mut(place).map(|(_, topic)| (place, topic))
+    }
+
+    /// The topic at a place, if it is still of that name.
+    fn at(&mut self, place: usize, name: &str) -> Option<&mut KnownTopic> {
+        let (known, topic) = self.topics.get_index_mut(place)?;
+        if **known != *name {
+            return None;
+        }
+        if !std::mem::replace(&mut topic.counts, true) {
+            self.counting.push(place);
         }
         Some(topic)
     }
@@ -109,9 +156,9 @@ impl KnownTopics {
     /// Adds what was counted to the statistics: to those of the broker once, for all topics.
     pub(crate) fn settle(&mut self, stats: &Stats) {
         let (mut of_users, mut of_system) = (Puts::default(), Puts::default());
-        for place in self.asked_for.drain(..) {
+        for place in self.counting.drain(..) {
             if let Some((_, topic)) = self.topics.get_index_mut(place) {
-                topic.asked_for = false;
+                topic.counts = false;
                 let puts = std::mem::take(&mut topic.puts);
                 topic.stats.put_all(&puts);
                 *(if topic.is_system { &mut of_system } else { &mut of_users }) += &puts;
@@ -120,6 +167,15 @@ impl KnownTopics {
         stats.put_all(false, &of_users);
         stats.put_all(true, &of_system);
     }
+}
+
+/// What one request has stored.
+struct Counted {
+    messages: i64,
+    bytes: i64,
+    /// When, in ms, and how many ms that took.
+    at: i64,
+    took: i64,
 }
 
 /// A topic that was looked up.
@@ -132,7 +188,7 @@ pub(crate) struct KnownTopic {
     is_system: bool,
     /// What the statistics do not have yet.
     puts: Puts,
-    asked_for: bool,
+    counts: bool,
 }
 
 impl KnownTopic {
@@ -145,62 +201,45 @@ impl KnownTopic {
             stats: broker.stats.topic(name),
             is_system: names::is_system_topic(name),
             puts: Puts::default(),
-            asked_for: false,
+            counts: false,
         })
     }
 
-    /// Stores records in one of its queues, as [`append`](crate::append::append) does.
-    pub(crate) fn append(
-        &mut self,
-        broker: &Inner,
-        queue_id: i32,
-        records: &mut NewRecords,
-    ) -> Result<Stored, Failure> {
-        // Of what arrives together, one begins when the one before had its place: the clock takes longer to read
-        // than a message to copy.
-        let start = match self.puts.requests {
-            0 => now_ms(),
-            _ => self.puts.last,
-        };
-        let stored = append_to(broker, self.queue(broker, queue_id)?, records, start)?;
+    fn count(&mut self, stats: &Stats, stored: &Counted) {
         self.puts.requests += 1;
-        self.puts.messages += records.len() as i64;
-        self.puts.bytes += records.byte_length() as i64;
-        self.puts.last = stored.appended.store_timestamp;
+        self.puts.messages += stored.messages;
+        self.puts.bytes += stored.bytes;
+        self.puts.last = stored.at;
         match stored.took {
             ..=0 => self.puts.at_once += 1,
-            took => broker.stats.broker().put_took(took, 1),
+            took => stats.broker().put_took(took, 1),
         }
-        Ok(stored)
     }
 
-    /// Adds what was counted to the statistics.
-    pub(crate) fn settle(&mut self, stats: &Stats) {
-        let puts = std::mem::take(&mut self.puts);
-        self.stats.put_all(&puts);
-        stats.put_all(self.is_system, &puts);
-    }
-
-    fn queue(&mut self, broker: &Inner, id: i32) -> Result<&Arc<Queue>, Failure> {
+    /// One of its queues.
+    pub(crate) fn queue(&mut self, broker: &Inner, id: i32) -> Result<OwnQueue, Failure> {
         let topic = &self.config.topic_name;
-        self.queues.get(broker, topic, id).ok_or_else(|| no_queue(topic, id))
+        self.queues.get(broker, topic, id).cloned().ok_or_else(|| no_queue(topic, id))
     }
 }
 
+/// A queue, with references to it that this thread alone counts.
+pub(crate) type OwnQueue = Arc<Arc<Queue>>;
+
 /// Queues of a topic that were needed, by number.
 #[derive(Default)]
-struct KnownQueues(Vec<Option<Arc<Queue>>>);
+struct KnownQueues(Vec<Option<OwnQueue>>);
 
 impl KnownQueues {
     /// One of them; `None` if there can be none of that number.
-    fn get(&mut self, broker: &Inner, topic: &str, id: i32) -> Option<&Arc<Queue>> {
+    fn get(&mut self, broker: &Inner, topic: &str, id: i32) -> Option<&OwnQueue> {
         let place = usize::try_from(id).ok()?;
         if self.0.len() <= place {
             self.0.resize(place + 1, None);
         }
         let queue = &mut self.0[place];
         if queue.is_none() {
-            *queue = broker.store.queue(topic, id);
+            *queue = broker.store.queue(topic, id).map(Arc::new);
         }
         queue.as_ref()
     }

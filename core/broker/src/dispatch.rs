@@ -2,7 +2,7 @@
 
 use crate::inner::Inner;
 use crate::{admin, append, pull, query, send, send_back, waiting_room};
-use ferromq_net::{Connection, Reply, ResponseWriter, Service};
+use ferromq_net::{Answers, Connection, Reply, ResponseWriter, Service};
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request as code;
 use std::sync::Arc;
@@ -22,14 +22,15 @@ impl Service for MainPort {
     ) -> Reply {
         match request.code {
             code::PULL_MESSAGE | code::LITE_PULL_MESSAGE => {
+                self.0.at_hand.store(&self.0, connection, &mut writer.others());
                 pull::handle(&self.0, connection, request, writer)
             }
             _ => handle(&self.0, connection, request, writer),
         }
     }
 
-    fn all_handled(&self) {
-        self.0.at_hand.settle(&self.0.stats);
+    fn all_handled(&self, connection: &Arc<Connection>, answers: &mut Answers<'_>) {
+        self.0.at_hand.finish(&self.0, connection, answers);
     }
 
     fn answer_later(&self, idle: bool) -> bool {
@@ -52,8 +53,8 @@ impl Service for FastPort {
         handle(&self.0, connection, request, writer)
     }
 
-    fn all_handled(&self) {
-        self.0.at_hand.settle(&self.0.stats);
+    fn all_handled(&self, connection: &Arc<Connection>, answers: &mut Answers<'_>) {
+        self.0.at_hand.finish(&self.0, connection, answers);
     }
 
     fn answer_later(&self, idle: bool) -> bool {
@@ -71,10 +72,12 @@ fn handle(
     request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Reply {
+    if let code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE = request.code {
+        return waiting_room::handle(broker, connection, request, writer, send::handle);
+    }
+    // Whatever it is finds the messages that were sent before it.
+    broker.at_hand.store(broker, connection, &mut writer.others());
     match request.code {
-        code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
-            waiting_room::handle(broker, connection, request, writer, send::handle)
-        }
         code::CONSUMER_SEND_MSG_BACK => {
             waiting_room::handle(broker, connection, request, writer, send_back::handle)
         }

@@ -1,8 +1,8 @@
 //! Sending: SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE (broker §2.3).
 
 use crate::answer::{Failure, respond};
-use crate::append::{announce, append, flush, too_large};
-use crate::at_hand::{AtHand, KnownTopic, KnownTopics};
+use crate::append::{flush, no_queue, too_large};
+use crate::at_hand::{AtHand, KnownTopic, KnownTopics, OwnQueue, Send};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -12,12 +12,11 @@ use ferromq_net::{Connection, Reply, Responder, ResponseWriter};
 use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::header::HeaderError;
-use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2, SendMessageResponse};
-use ferromq_protocol::message_id::{OffsetId, offset_ids};
+use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2};
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::{Content, Layout, NewRecord};
 use ferromq_protocol::{Command, batch, tags};
-use ferromq_store::{FlushOutcome, Keys, NewRecords, TagsCode};
+use ferromq_store::{Keys, NewRecords, TagsCode};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -45,9 +44,15 @@ fn handle_with(
     request: &Command,
     writer: &mut ResponseWriter<'_>,
 ) -> Reply {
-    match send(at_hand, broker, connection, request, writer) {
-        Ok(Sent::Stored(reply)) => reply,
+    match gather(at_hand, broker, connection, request) {
+        Ok(Sent::Gathered(reply)) => {
+            if at_hand.gathered.is_full() {
+                at_hand.store(broker, connection, &mut writer.others());
+            }
+            reply
+        }
         Ok(Sent::NeedsTopic) => {
+            at_hand.store(broker, connection, &mut writer.others());
             create_aside(broker, connection, request.clone());
             Reply::Later
         }
@@ -56,7 +61,7 @@ fn handle_with(
 }
 
 /// The answer to a send that was not stored. Clients dereference the broker's marks even of a failure.
-pub(crate) fn refused(broker: &Inner, request: &Command, failure: Failure) -> Command {
+pub(crate) fn refused<F>(broker: &Inner, request: &Command<F>, failure: Failure) -> Command {
     let mut response = respond(request, Err(failure));
     response.fields.extend(&broker.marks.load().answer);
     response
@@ -73,6 +78,7 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
                 // Threads that wait come and go, and need keep nothing.
                 let mut at_hand = AtHand::new(&broker);
                 let reply = handle_with(&mut at_hand, &broker, &connection, &request, writer);
+                at_hand.store(&broker, &connection, &mut writer.others());
                 at_hand.topics.settle(&broker.stats);
                 reply
             }
@@ -85,58 +91,55 @@ fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Comm
 }
 
 enum Sent {
-    /// It is answered, or a responder answers when the disk has it.
-    Stored(Reply),
-    /// Nothing was stored: the topic has to be created first.
+    /// It is stored and answered with others that come together; `Later` if the disk must have it before.
+    Gathered(Reply),
+    /// The topic has to be created first.
     NeedsTopic,
 }
 
-fn send(
+/// Checks a send, and lays out its records behind those that are gathered.
+fn gather(
     at_hand: &mut AtHand,
     broker: &Arc<Inner>,
     connection: &Arc<Connection>,
     request: &Command,
-    writer: &mut ResponseWriter<'_>,
 ) -> Result<Sent, Failure> {
+    let AtHand { marks, topics, gathered, .. } = at_hand;
     let header = header_of(request)?;
-    let marks = at_hand.marks.load();
-    let topics = &mut at_hand.topics;
-    let Some(topic) = accept(broker, &marks.config, topics, &header, connection.peer())? else {
+    let marks = marks.load();
+    let Some((place, topic)) = accept(broker, &marks.config, topics, &header, connection.peer())?
+    else {
         return Ok(Sent::NeedsTopic);
     };
-    let dead_letters = match header.batch {
-        Some(true) => None,
-        _ => dead_letters(broker, &header)?,
-    };
+    let is_batch = header.batch == Some(true);
+    let dead_letters = if is_batch { None } else { dead_letters(broker, &header)? };
     let message = Message::new(broker, marks, &header, &topic.config, dead_letters)?;
-    let mut records = std::mem::take(&mut at_hand.records);
-    let sending = Sending { broker, connection, request, marks, topic, message: &message, writer };
-    let sent = match header.batch {
-        Some(true) => store_batch(sending, &header, &mut records),
-        _ => store_one(sending, &header, &mut records),
+    let waits = broker.store.sync_flush() && message.wait;
+    if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
+        let remark = "[OVERLOAD]system busy, start flow control for a while";
+        return Err(Failure::new(response::SYSTEM_BUSY, remark));
+    }
+    let (topic, queue) = match message.elsewhere {
+        true => (None, queue_elsewhere(broker, &message)?),
+        false => (Some(place), topic.queue(broker, message.queue_id)?),
     };
-    records.clear();
-    at_hand.records = records;
-    sent
+    let records = gathered.records_for(connection);
+    let from = records.mark();
+    let sending = Sending { broker, connection, request, header: &header, message: &message };
+    let laid_out = match is_batch {
+        true => sending.lay_out_batch(records),
+        false => sending.lay_out_one(records),
+    };
+    laid_out.inspect_err(|_| records.rewind(from))?;
+    let unique_key = (!is_batch).then(|| gathered.note_key(&message.unique_key));
+    gathered.add(queue, from, Send { request: request.head(), topic, unique_key, waits });
+    Ok(Sent::Gathered(if waits { Reply::Later } else { Reply::Now }))
 }
 
-fn store_one(
-    sending: Sending<'_, '_>,
-    header: &SendMessageRequest<'_>,
-    records: &mut NewRecords,
-) -> Result<Sent, Failure> {
-    let Sending { broker, connection, request, message, .. } = sending;
-    if request.body.len() > broker.store.config().max_message_size as usize {
-        return Err(too_large(broker));
-    }
-    let record = NewRecord {
-        body: &request.body,
-        reconsume_times: header.reconsume_times.unwrap_or(0),
-        ..base_record(broker, header, connection, message)
-    };
-    let keys = Keys::new(Some(message.unique_key.as_bytes()), message.keys.map(str::as_bytes));
-    records.push_like(&Layout::of(&record), &record.content(message.added), message.tags, keys);
-    sending.store(records, Some(&message.unique_key))
+/// The queue of a message that goes to another topic than it was sent to.
+fn queue_elsewhere(broker: &Inner, message: &Message<'_>) -> Result<OwnQueue, Failure> {
+    let (topic, id) = (&*message.topic, message.queue_id);
+    broker.store.queue(topic, id).map(Arc::new).ok_or_else(|| no_queue(topic, id))
 }
 
 fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
@@ -153,7 +156,7 @@ fn accept<'a>(
     topics: &'a mut KnownTopics,
     header: &SendMessageRequest<'_>,
     peer: SocketAddr,
-) -> Result<Option<&'a mut KnownTopic>, Failure> {
+) -> Result<Option<(usize, &'a mut KnownTopic)>, Failure> {
     let start = config.start_accept_send_request_time_stamp;
     if start > 0 && now_ms() < start {
         return Err(Failure::system(format!("broker unable to service, until {start}")));
@@ -161,7 +164,7 @@ fn accept<'a>(
     let name = header.topic;
     let known = topics.find(broker, name);
     if !perm::writable(config.broker_permission)
-        && known.as_ref().is_some_and(|topic| topic.config.order)
+        && known.as_ref().is_some_and(|(_, topic)| topic.config.order)
     {
         let remark = format!("the broker[{}] sending message is forbidden", config.broker_ip1);
         return Err(Failure::new(response::NO_PERMISSION, remark));
@@ -172,7 +175,7 @@ fn accept<'a>(
     }
     if let Some(TopicConfig { read_queue_nums, write_queue_nums, .. }) = known
         .as_ref()
-        .map(|topic| &*topic.config)
+        .map(|(_, topic)| &*topic.config)
         .filter(|topic| header.queue_id >= topic.queue_count())
     {
         return Err(Failure::parameter(format!(
@@ -378,29 +381,6 @@ impl<'a> Found<'a> {
     }
 }
 
-fn base_record<'a>(
-    broker: &Inner,
-    header: &SendMessageRequest<'_>,
-    connection: &Connection,
-    message: &'a Message<'_>,
-) -> NewRecord<'a> {
-    NewRecord {
-        topic: &message.topic,
-        queue_id: message.queue_id,
-        flag: header.flag,
-        // Only the broker itself stores what a transaction hides: recovery enters no such record in
-        // its queue.
-        sys_flag: header.sys_flag & !flags::message::TRANSACTION_MASK,
-        born_timestamp: header.born_timestamp,
-        born_host: connection.peer(),
-        store_host: broker.store_host,
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body: &[],
-        properties: &message.properties,
-    }
-}
-
 fn settings_of(broker: &Inner, group: &str) -> Result<Arc<SubscriptionGroupConfig>, Failure> {
     broker.groups.get_or_create(&broker.config.load(), group).ok_or_else(|| {
         let remark = format!("subscription group not exist, {group} {FAQ}");
@@ -434,128 +414,87 @@ fn batch_to_retry_topic(topic: &str) -> Failure {
 /// Few batches hold more messages.
 const USUAL_BATCH: usize = 64;
 
-fn store_batch(
-    sending: Sending<'_, '_>,
-    header: &SendMessageRequest<'_>,
-    records: &mut NewRecords,
-) -> Result<Sent, Failure> {
-    let Sending { broker, connection, request, message, .. } = sending;
-    let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
-    let topic = header.topic;
-    if topic.len() > names::MAX_TOPIC_LENGTH {
-        return Err(illegal(format!("message topic length too long {}", topic.len())));
+/// A send whose records are to be laid out.
+struct Sending<'a> {
+    broker: &'a Inner,
+    connection: &'a Connection,
+    request: &'a Command,
+    header: &'a SendMessageRequest<'a>,
+    message: &'a Message<'a>,
+}
+
+impl Sending<'_> {
+    fn base_record(&self) -> NewRecord<'_> {
+        let Sending { broker, connection, header, message, .. } = *self;
+        NewRecord {
+            topic: &message.topic,
+            queue_id: message.queue_id,
+            flag: header.flag,
+            // Only the broker itself stores what a transaction hides: recovery enters no such record in
+            // its queue.
+            sys_flag: header.sys_flag & !flags::message::TRANSACTION_MASK,
+            born_timestamp: header.born_timestamp,
+            born_host: connection.peer(),
+            store_host: broker.store_host,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body: &[],
+            properties: &message.properties,
+        }
     }
-    if topic.starts_with(names::RETRY_PREFIX) {
-        return Err(batch_to_retry_topic(topic));
-    }
-    if message.elsewhere {
-        return Err(illegal("a batch cannot be delayed".to_string()));
-    }
-    if request.body.len() > broker.store.config().max_message_size as usize {
-        return Err(too_large(broker));
-    }
-    // A record takes more than an entry, but for long bodies not much.
-    records.reserve(USUAL_BATCH, request.body.len() * 3 / 2);
-    let layout = Layout::of(&base_record(broker, header, connection, message));
-    for entry in batch::entries(&request.body) {
-        let entry = entry.map_err(|error| illegal(error.to_string()))?;
-        if entry.properties.len() > properties::MAX_LENGTH {
+
+    fn lay_out_one(&self, records: &mut NewRecords) -> Result<(), Failure> {
+        let Sending { broker, request, header, message, .. } = *self;
+        if request.body.len() > broker.store.config().max_message_size as usize {
             return Err(too_large(broker));
         }
-        let named = [key::TAGS, key::UNIQUE_KEY, key::KEYS];
-        let found = properties::find_each(entry.properties, named);
-        let [tag, unique_key, keys] =
-            found.map(|place| place.map(|place| &entry.properties[place]));
-        let content =
-            Content { flag: entry.flag, body: entry.body, properties: [entry.properties, b""] };
-        let tags = TagsCode::Hash(tags::tags_code(tag));
-        records.push_like(&layout, &content, tags, Keys::new(unique_key, keys));
-    }
-    if records.is_empty() {
-        return Err(illegal("the batch holds no message".to_string()));
-    }
-    sending.store(records, None)
-}
-
-/// A send whose records are laid out.
-struct Sending<'a, 'w> {
-    broker: &'a Arc<Inner>,
-    connection: &'a Arc<Connection>,
-    request: &'a Command,
-    marks: &'a Marks,
-    topic: &'a mut KnownTopic,
-    message: &'a Message<'a>,
-    writer: &'a mut ResponseWriter<'w>,
-}
-
-impl Sending<'_, '_> {
-    fn store(self, records: &mut NewRecords, unique_key: Option<&str>) -> Result<Sent, Failure> {
-        let Sending { broker, connection, request, message, .. } = self;
-        let (topic, queue_id) = (&*message.topic, message.queue_id);
-        let waits = broker.store.sync_flush() && message.wait;
-        if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
-            let remark = "[OVERLOAD]system busy, start flow control for a while";
-            return Err(Failure::new(response::SYSTEM_BUSY, remark));
-        }
-        let stored = match message.elsewhere {
-            true => append(broker, topic, queue_id, std::mem::take(records))?,
-            false => self.topic.append(broker, queue_id, records)?,
+        let record = NewRecord {
+            body: &request.body,
+            reconsume_times: header.reconsume_times.unwrap_or(0),
+            ..self.base_record()
         };
-        let offset = stored.appended.physical_offset;
-        let first = OffsetId::new(broker.store_host, offset);
-        let all =
-            (records.len() > 1).then(|| ids_from(broker.store_host, offset, records.lengths()));
-        let header = SendMessageResponse {
-            msg_id: all.as_deref().unwrap_or(first.as_str()),
-            queue_id,
-            queue_offset: stored.appended.queue_offset,
-            transaction_id: unique_key,
-            batch_uniq_id: None,
-            recall_handle: None,
-        };
-        let response = request.response_of(response::SUCCESS, (header, &self.marks.answer));
-        if !waits {
-            announce(broker, topic, queue_id, &stored, None);
-            return Ok(Sent::Stored(self.writer.write(response)));
-        }
-        let mut response = response.laid_out();
-        // Whoever syncs may answer before others that came together are handled.
-        self.topic.settle(&broker.stats);
-        broker.waiting_for_disk.fetch_add(1, Ordering::Relaxed);
-        let (waiting, responder) = (broker.clone(), Responder::new(connection, request));
-        let flushed = move |outcome| {
-            waiting.waiting_for_disk.fetch_sub(1, Ordering::Relaxed);
-            settle(&mut response, outcome);
-            responder.send(response);
-        };
-        announce(broker, topic, queue_id, &stored, Some(Box::new(flushed)));
-        Ok(Sent::Stored(Reply::Later))
+        let keys = Keys::new(Some(message.unique_key.as_bytes()), message.keys.map(str::as_bytes));
+        records.push_like(&Layout::of(&record), &record.content(message.added), message.tags, keys);
+        Ok(())
     }
-}
 
-/// The offset ids of messages that were stored one after the other from `start` on.
-fn ids_from(
-    host: SocketAddr,
-    mut start: i64,
-    lengths: impl ExactSizeIterator<Item = usize>,
-) -> String {
-    let starts = lengths.map(|length| {
-        let this = start;
-        start += length as i64;
-        this
-    });
-    offset_ids(host, starts)
-}
-
-/// What a send that waited for the disk is answered. A failed sync means that the message may be
-/// lost: it is not answered as stored.
-fn settle(response: &mut Command, outcome: FlushOutcome) {
-    match outcome {
-        FlushOutcome::Flushed => {}
-        FlushOutcome::TimedOut => response.code = response::FLUSH_DISK_TIMEOUT,
-        FlushOutcome::Failed => {
-            response.code = response::SERVICE_NOT_AVAILABLE;
-            response.remark = Some(Cow::Borrowed("the message could not be written to disk"));
+    fn lay_out_batch(&self, records: &mut NewRecords) -> Result<(), Failure> {
+        let Sending { broker, request, header, message, .. } = *self;
+        let illegal = |remark: String| Failure::new(response::MESSAGE_ILLEGAL, remark);
+        let topic = header.topic;
+        if topic.len() > names::MAX_TOPIC_LENGTH {
+            return Err(illegal(format!("message topic length too long {}", topic.len())));
         }
+        if topic.starts_with(names::RETRY_PREFIX) {
+            return Err(batch_to_retry_topic(topic));
+        }
+        if message.elsewhere {
+            return Err(illegal("a batch cannot be delayed".to_string()));
+        }
+        if request.body.len() > broker.store.config().max_message_size as usize {
+            return Err(too_large(broker));
+        }
+        // A record takes more than an entry, but for long bodies not much.
+        records.reserve(USUAL_BATCH, request.body.len() * 3 / 2);
+        let layout = Layout::of(&self.base_record());
+        let before = records.len();
+        for entry in batch::entries(&request.body) {
+            let entry = entry.map_err(|error| illegal(error.to_string()))?;
+            if entry.properties.len() > properties::MAX_LENGTH {
+                return Err(too_large(broker));
+            }
+            let named = [key::TAGS, key::UNIQUE_KEY, key::KEYS];
+            let found = properties::find_each(entry.properties, named);
+            let [tag, unique_key, keys] =
+                found.map(|place| place.map(|place| &entry.properties[place]));
+            let content =
+                Content { flag: entry.flag, body: entry.body, properties: [entry.properties, b""] };
+            let tags = TagsCode::Hash(tags::tags_code(tag));
+            records.push_like(&layout, &content, tags, Keys::new(unique_key, keys));
+        }
+        if records.len() == before {
+            return Err(illegal("the batch holds no message".to_string()));
+        }
+        Ok(())
     }
 }

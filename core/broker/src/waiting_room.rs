@@ -66,6 +66,7 @@ pub(crate) fn handle(
     if room.count.load(Ordering::SeqCst) == 0 && !would_wait(broker, request) {
         return handler(broker, connection, request, writer);
     }
+    broker.at_hand.store(broker, connection, &mut writer.others());
     let length = request.body.len();
     let mut guests = room.guests.lock();
     if guests.queue.len() >= MOST || guests.bytes + length > MOST_BYTES {
@@ -85,7 +86,7 @@ pub(crate) fn handle(
 }
 
 fn would_wait(broker: &Inner, request: &Command) -> bool {
-    broker.store.would_wait(request.body.len() + MARGIN)
+    broker.store.would_wait(request.body.len() + MARGIN + broker.at_hand.gathered())
 }
 
 fn refuse(broker: &Inner, request: &Command, remark: &'static str) -> Command {
@@ -108,7 +109,7 @@ async fn serve(broker: Arc<Inner>) {
             }
             false => {
                 let reply = handler(&broker, &connection, &request, writer);
-                broker.at_hand.settle(&broker.stats);
+                broker.at_hand.finish(&broker, &connection, &mut writer.others());
                 reply
             }
         });

@@ -28,5 +28,5 @@ pub use crew::aside;
 pub use error::NetError;
 pub use outgoing::Piece;
 pub use server::{Listener, Server, ServerOptions};
-pub use service::{NoRequests, Reply, Responder, Response, ResponseWriter, Service};
+pub use service::{Answers, NoRequests, Reply, Responder, Response, ResponseWriter, Service};
 pub use task::{Limits, open};

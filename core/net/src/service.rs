@@ -18,9 +18,10 @@ pub trait Service: Send + Sync + 'static {
         writer: &mut ResponseWriter<'_>,
     ) -> Reply;
 
-    /// All requests that arrived together are handled, and none of their answers is written: for what is
-    /// better done once for all of them. Called on the thread that handled them.
-    fn all_handled(&self) {}
+    /// All requests that arrived together over a connection are handled, and nothing is sent before this
+    /// returns: for what is better done once for all of them, answers that were put off among it. Called on the
+    /// thread that handled them.
+    fn all_handled(&self, _connection: &Arc<Connection>, _answers: &mut Answers<'_>) {}
 
     /// Some of those requests are answered [later](Reply::Later). Called after
     /// [`all_handled`](Self::all_handled); `idle` says that no answer waits to be written, so that this may
@@ -36,32 +37,53 @@ pub trait Service: Send + Sync + 'static {
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// It is answered: what [`ResponseWriter::write`] returns.
+    /// It is answered: what [`ResponseWriter::write`] returns. Or it is when all that arrived together is
+    /// [handled](Service::all_handled).
     Now,
     /// A [`Responder`] answers it later, or nobody does.
     Later,
 }
 
-/// Writes the answer to a request where it goes out from.
-pub struct ResponseWriter<'a>(Option<&'a mut Outgoing>);
+/// Where the answers to requests of one connection go out from.
+pub struct Answers<'a>(&'a mut Outgoing);
 
-impl<'a> ResponseWriter<'a> {
-    pub(crate) fn new(request: &Command, outgoing: &'a mut Outgoing) -> Self {
-        ResponseWriter::of(request.is_oneway(), outgoing)
+impl<'a> Answers<'a> {
+    pub(crate) fn new(outgoing: &'a mut Outgoing) -> Self {
+        Answers(outgoing)
     }
 
-    fn of(oneway: bool, outgoing: &'a mut Outgoing) -> Self {
-        ResponseWriter((!oneway).then_some(outgoing))
+    /// Writes the answer to one of them.
+    #[inline]
+    pub fn to<F>(&mut self, request: &Command<F>) -> ResponseWriter<'_> {
+        ResponseWriter::of(request.is_oneway(), self.0)
+    }
+}
+
+/// Writes the answer to a request where it goes out from.
+pub struct ResponseWriter<'a> {
+    outgoing: &'a mut Outgoing,
+    /// Whether there is to be an answer, and is none yet.
+    open: bool,
+}
+
+impl<'a> ResponseWriter<'a> {
+    pub(crate) fn of(oneway: bool, outgoing: &'a mut Outgoing) -> Self {
+        ResponseWriter { outgoing, open: !oneway }
     }
 
     /// Writes the answer. A request has one, and when it is one-way it has none: anything else is
     /// dropped.
     #[inline]
     pub fn write<F: FieldSource>(&mut self, response: impl Into<Response<F>>) -> Reply {
-        if let Some(outgoing) = self.0.take() {
-            outgoing.push_response(response.into());
+        if std::mem::take(&mut self.open) {
+            self.outgoing.push_response(response.into());
         }
         Reply::Now
+    }
+
+    /// For answers to other requests of the connection.
+    pub fn others(&mut self) -> Answers<'_> {
+        Answers(self.outgoing)
     }
 }
 
@@ -88,7 +110,7 @@ pub struct Responder {
 impl Responder {
     /// For a request that came over `connection`. While it lives it counts against the number of
     /// requests that a connection may have open.
-    pub fn new(connection: &Arc<Connection>, request: &Command) -> Self {
+    pub fn new<F>(connection: &Arc<Connection>, request: &Command<F>) -> Self {
         connection.parked.fetch_add(1, Ordering::Relaxed);
         Responder { connection: connection.clone(), oneway: request.is_oneway() }
     }

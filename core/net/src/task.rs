@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::incoming::Incoming;
 use crate::outgoing::Outgoing;
-use crate::service::{Reply, ResponseWriter, Service};
+use crate::service::{Answers, Reply, ResponseWriter, Service};
 use crate::wire::{Plain, Wire};
 use ferromq_protocol::{Command, Decoder, FrameError};
 use std::future::poll_fn;
@@ -270,7 +270,7 @@ impl Task {
 
     #[inline(always)]
     fn take(&mut self, request: &Command) {
-        let mut writer = ResponseWriter::new(request, &mut self.outgoing);
+        let mut writer = ResponseWriter::of(request.is_oneway(), &mut self.outgoing);
         match self.service.handle(&self.connection, request, &mut writer) {
             Reply::Now => {}
             Reply::Later => self.later = true,
@@ -279,7 +279,7 @@ impl Task {
 
     /// Tells the service that there are no more requests for now.
     fn all_handled(&mut self) {
-        self.service.all_handled();
+        self.service.all_handled(&self.connection, &mut Answers::new(&mut self.outgoing));
         if std::mem::take(&mut self.later) && self.service.answer_later(self.outgoing.is_empty()) {
             // Whatever was answered meanwhile is taken now, so nobody need be woken for it.
             tokio::pin!(let notified = self.connection.wake.notified(););

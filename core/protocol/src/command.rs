@@ -106,18 +106,6 @@ impl Command {
         Command::request_of(code, header).laid_out()
     }
 
-    /// An answer to this request, in the request's own serialization.
-    pub fn response(&self, code: i32) -> Self {
-        self.response_of(code, Fields::new())
-    }
-
-    /// An answer with a remark.
-    pub fn failure(&self, code: i32, remark: impl Into<Cow<'static, str>>) -> Self {
-        let mut response = self.response(code);
-        response.remark = Some(remark.into());
-        response
-    }
-
     /// A successful answer with a typed header.
     pub fn success(&self, header: &impl FieldSource) -> Self {
         self.response_of(crate::code::response::SUCCESS, header).laid_out()
@@ -160,6 +148,18 @@ impl<F> Command<F> {
         Command { opaque: next_opaque(), ..Command::of(code, fields) }
     }
 
+    /// An answer to this request, in the request's own serialization.
+    pub fn response(&self, code: i32) -> Command {
+        self.response_of(code, Fields::new())
+    }
+
+    /// An answer with a remark.
+    pub fn failure(&self, code: i32, remark: impl Into<Cow<'static, str>>) -> Command {
+        let mut response = self.response(code);
+        response.remark = Some(remark.into());
+        response
+    }
+
     /// An answer to this request, in the request's own serialization, whose fields come from `fields`.
     pub fn response_of<G>(&self, code: i32, fields: G) -> Command<G> {
         Command {
@@ -167,6 +167,16 @@ impl<F> Command<F> {
             opaque: self.opaque,
             serialization: self.serialization,
             ..Command::of(code, fields)
+        }
+    }
+
+    /// The same without fields, remark and body: what is needed to answer it.
+    pub fn head(&self) -> Command<()> {
+        Command {
+            flag: self.flag,
+            opaque: self.opaque,
+            serialization: self.serialization,
+            ..Command::of(self.code, ())
         }
     }
 

@@ -8,6 +8,7 @@ use crate::queue::{Entry, Queue, State};
 use crate::store::Store;
 use ferromq_protocol::record;
 use parking_lot::MappedMutexGuard;
+use std::borrow::Borrow;
 use std::slice;
 use std::sync::Arc;
 
@@ -27,27 +28,32 @@ pub struct Appended {
 }
 
 /// Records that are to be stored in a queue, among others.
-pub struct Append {
-    queue: Arc<Queue>,
+pub struct Append<Q = Arc<Queue>> {
+    queue: Q,
     from: Mark,
     to: Mark,
     outcome: Result<Appended, AppendError>,
 }
 
-impl Append {
+impl<Q: Borrow<Arc<Queue>>> Append<Q> {
     /// For those that were laid out between two marks.
-    pub fn new(queue: Arc<Queue>, from: Mark, to: Mark) -> Self {
+    pub fn new(queue: Q, from: Mark, to: Mark) -> Self {
         Append { queue, from, to, outcome: Err(BUSY_ERROR) }
     }
 
     /// The queue.
     pub fn queue(&self) -> &Arc<Queue> {
-        &self.queue
+        self.queue.borrow()
     }
 
-    /// From where on its records are laid out, and up to where.
-    pub fn marks(&self) -> (Mark, Mark) {
-        (self.from, self.to)
+    /// How long each of its records is, in bytes, in their order, where they are laid out.
+    pub fn lengths(&self, records: &NewRecords) -> impl ExactSizeIterator<Item = usize> {
+        records.lengths(self.from, self.to)
+    }
+
+    /// How many bytes its records have together.
+    pub fn byte_length(&self) -> usize {
+        self.from.bytes_until(self.to)
     }
 
     /// How many records it has.
@@ -82,7 +88,7 @@ impl Store {
         queue: &Arc<Queue>,
         records: &mut NewRecords,
     ) -> Result<Appended, AppendError> {
-        let mut append = Append::new(queue.clone(), Mark::default(), records.mark());
+        let mut append = Append::new(queue, Mark::default(), records.mark());
         self.append_all(records, slice::from_mut(&mut append));
         append.outcome
     }
@@ -90,24 +96,28 @@ impl Store {
     /// As [`append`](Self::append), of all that was laid out for several queues, one after the other: whoever
     /// stores many records at once waits for the log once, and so do others for them. `appends` are all of
     /// `records`, in their order; each has an [outcome](Append::outcome) then.
-    pub fn append_all(&self, records: &mut NewRecords, appends: &mut [Append]) {
+    pub fn append_all<Q: Borrow<Arc<Queue>>>(
+        &self,
+        records: &mut NewRecords,
+        appends: &mut [Append<Q>],
+    ) {
         if let Err(error) = self.try_append_all(records, appends) {
             appends.iter_mut().for_each(|append| append.outcome = Err(error.clone()));
         }
     }
 
     /// An error says that nothing at all was stored.
-    fn try_append_all(
+    fn try_append_all<Q: Borrow<Arc<Queue>>>(
         &self,
         records: &mut NewRecords,
-        appends: &mut [Append],
+        appends: &mut [Append<Q>],
     ) -> Result<(), AppendError> {
         if let Some(reason) = self.inner.health.refusal() {
             return Err(AppendError::NotWritable(reason));
         }
         for append in &*appends {
             // From the files, if it must be, while nobody waits. An error is found again below.
-            append.queue.prepare();
+            append.queue().prepare();
         }
         let mut log = self.inner.log.appending()?;
         match self.append_to(&mut log, records, appends) {
@@ -132,11 +142,11 @@ impl Store {
     }
 
     /// Stores all or none of some appends that follow one another.
-    fn append_to(
+    fn append_to<Q: Borrow<Arc<Queue>>>(
         &self,
         log: &mut Appending<'_>,
         records: &mut NewRecords,
-        appends: &mut [Append],
+        appends: &mut [Append<Q>],
     ) -> Result<(), AppendError> {
         let (Some(first), Some(last)) = (appends.first(), appends.last()) else { return Ok(()) };
         let laid = records.between(first.from, last.to);
@@ -159,15 +169,19 @@ impl Store {
     }
 
     /// Enters records that are in the log in their queue.
-    fn enter(&self, append: &Append, parts: &[Part]) -> Result<(), AppendError> {
+    fn enter<Q: Borrow<Arc<Queue>>>(
+        &self,
+        append: &Append<Q>,
+        parts: &[Part],
+    ) -> Result<(), AppendError> {
         let Ok(Appended { physical_offset: mut at, store_timestamp, .. }) = append.outcome else {
             return Ok(());
         };
         // However long that takes: the records are in the log.
-        let mut state = if_there(&append.queue, append.queue.state().map_err(not_writable)?)?;
+        let mut state = if_there(append.queue(), append.queue().state().map_err(not_writable)?)?;
         // While the log is held: whoever says how far the queues are has to find this one on the list.
         if !std::mem::replace(&mut state.listed, true) {
-            self.inner.queues.list(&append.queue);
+            self.inner.queues.list(append.queue());
         }
         for part in parts {
             let tags_code = part.tags.at(store_timestamp);
@@ -179,10 +193,10 @@ impl Store {
 }
 
 /// Fills in where records go that are stored at `start`, and says it in the outcomes.
-fn give_places(
+fn give_places<Q: Borrow<Arc<Queue>>>(
     mut bytes: &mut [u8],
     mut parts: &[Part],
-    appends: &mut [Append],
+    appends: &mut [Append<Q>],
     start: i64,
     store_timestamp: i64,
 ) -> Result<(), AppendError> {
@@ -190,9 +204,9 @@ fn give_places(
     for index in 0..appends.len() {
         let (before, rest) = appends.split_at_mut(index);
         let append = &mut rest[0];
-        let queue_offset = match next_offset(before, &append.queue) {
+        let queue_offset = match next_offset(before, append.queue()) {
             Some(offset) => offset,
-            None => state_of(&append.queue)?.end(),
+            None => state_of(append.queue())?.end(),
         };
         let physical_offset = at;
         let (of_this, others) = parts.split_at(append.len());
@@ -211,9 +225,9 @@ fn give_places(
 }
 
 /// The next offset of a queue if the last of these appends to it is stored.
-fn next_offset(before: &[Append], queue: &Arc<Queue>) -> Option<i64> {
+fn next_offset<Q: Borrow<Arc<Queue>>>(before: &[Append<Q>], queue: &Arc<Queue>) -> Option<i64> {
     // What comes together is for few queues, as a rule.
-    let last = before.iter().rev().find(|append| Arc::ptr_eq(&append.queue, queue))?;
+    let last = before.iter().rev().find(|append| Arc::ptr_eq(append.queue(), queue))?;
     last.outcome.as_ref().ok().map(|appended| appended.queue_offset + last.len() as i64)
 }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use std::convert::Infallible;
 
 /// So much memory is kept for other records, in bytes.
-const MOST_KEPT: usize = 64 << 10;
+const MOST_KEPT: usize = 256 << 10;
 
 /// Records laid out one after the other, to be stored together: those of one queue, or of several queues one
 /// queue after the other.

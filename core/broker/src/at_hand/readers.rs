@@ -125,7 +125,7 @@ impl Reader {
 
     /// One of the topic's queues.
     pub(crate) fn queue(&mut self, broker: &Inner, id: i32) -> Option<&Arc<Queue>> {
-        self.queues.get(broker, &self.topic.topic_name, id)
+        self.queues.get(broker, &self.topic.topic_name, id).map(Arc::as_ref)
     }
 
     /// Notes what the group has found in a queue, in the statistics and in its progress.

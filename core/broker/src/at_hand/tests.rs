@@ -14,7 +14,7 @@ use ferromq_protocol::headers::{
 };
 use ferromq_protocol::properties::key;
 use ferromq_protocol::record::{NewRecord, RecordView};
-use ferromq_store::{OsDisk, TagsCode};
+use ferromq_store::{NewRecords, OsDisk, TagsCode};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -110,9 +110,12 @@ fn store(known: &mut KnownTopics, broker: &TestBroker, name: &str) {
         body: b"x",
         properties: "",
     };
-    let topic = known.find(broker, name).unwrap();
-    let stored = topic.append(broker, 0, &mut NewRecords::one(&record, TagsCode::Hash(0)));
-    assert!(stored.is_ok());
+    let (place, topic) = known.find(broker, name).unwrap();
+    let queue = topic.queue(broker, 0).unwrap();
+    let mut records = NewRecords::one(&record, TagsCode::Hash(0));
+    let at = broker.store.append(&queue, &mut records).unwrap().store_timestamp;
+    let stored = Counted { messages: 1, bytes: records.byte_length() as i64, at, took: 0 };
+    known.at(place, name).unwrap().count(&broker.stats, &stored);
 }
 
 #[test]
