@@ -51,9 +51,11 @@ impl Bell {
 /// After how much of the log the checkpoint is written anew, though its time has not come: what is
 /// behind it has to be read after a crash.
 const CHECKPOINT_BYTES: i64 = 64 << 20;
-/// So many times as long as a checkpoint took is waited for the next, unless its time has come: with many queues
-/// it must not become all that the disk does.
+/// So many times as long as a checkpoint of many queues took is waited for the next, unless its time has come:
+/// it must not become all that the disk does. With few queues, what is to be read after a crash counts for more.
 const CHECKPOINT_REST: u32 = 20;
+/// More queues than these are many.
+const MANY_QUEUES: usize = 64;
 /// How long it may go unnoticed that so much of the log has come.
 const QUEUES_PAUSE: Duration = Duration::from_millis(100);
 /// How long the index may stay behind the log.
@@ -131,29 +133,55 @@ impl Background {
     }
 }
 
+/// When the next checkpoint is due.
+struct Due {
+    /// After how long, however little has come.
+    thorough: Duration,
+    last: Instant,
+    /// How long it is not due after the last, however much has come.
+    rest: Duration,
+}
+
+impl Due {
+    fn after(start: Instant, thorough: Duration) -> Self {
+        Due { thorough, last: start, rest: Duration::ZERO }
+    }
+
+    /// Whether it is, with so many bytes of the log behind the last one.
+    fn is_now(&self, now: Instant, behind: i64) -> bool {
+        let since = now - self.last;
+        since >= self.thorough || behind >= CHECKPOINT_BYTES && since >= self.rest
+    }
+
+    /// One was taken, for which so many queues were synced.
+    fn taken(&mut self, begin: Instant, end: Instant, queues: usize) {
+        self.last = end;
+        self.rest =
+            if queues > MANY_QUEUES { CHECKPOINT_REST * (end - begin) } else { Duration::ZERO };
+    }
+}
+
 fn write_queues(inner: &Inner) {
     let pause = Duration::from_millis(inner.config.flush_interval_consume_queue);
     let thorough = Duration::from_millis(inner.config.flush_consume_queue_thorough_interval);
-    let (mut last_write, mut last_sync) = (Instant::now(), Instant::now());
-    let mut rest = Duration::ZERO;
+    let mut last_write = Instant::now();
+    let mut due = Due::after(last_write, thorough);
     loop {
         let stopped = inner.queue_bell.wait(pause.min(QUEUES_PAUSE));
         let wanted = inner.queue_progress.wanted.swap(false, Ordering::AcqRel);
         let behind = inner.log.flushed() - inner.queue_progress.on_disk.load(Ordering::Acquire);
-        let long = behind >= CHECKPOINT_BYTES && last_sync.elapsed() >= rest;
-        let due = long || last_sync.elapsed() >= thorough;
-        let sync = stopped || wanted || due;
+        let sync = stopped || wanted || due.is_now(Instant::now(), behind);
         if !sync && last_write.elapsed() < pause {
             inner.queue_bell.ring();
             continue;
         }
         last_write = Instant::now();
-        if !write_or_fail(inner, sync) {
+        let written = write_or_fail(inner, sync);
+        if !written.all {
             inner.queue_bell.ring();
         }
         if sync {
-            last_sync = Instant::now();
-            rest = CHECKPOINT_REST * (last_sync - last_write);
+            due.taken(last_write, Instant::now(), written.synced);
         }
         if stopped {
             return;
@@ -161,19 +189,26 @@ fn write_queues(inner: &Inner) {
     }
 }
 
-/// Returns whether there is nothing left to write, or no use in trying.
-fn write_or_fail(inner: &Inner, sync: bool) -> bool {
+/// What came of writing queues.
+struct Written {
+    /// Whether there is nothing left to write, or no use in trying.
+    all: bool,
+    /// How many queues were synced.
+    synced: usize,
+}
+
+fn write_or_fail(inner: &Inner, sync: bool) -> Written {
     if inner.health.failed() {
         // What is missing since, the next start makes anew: nothing may say that it is complete.
-        return true;
+        return Written { all: true, synced: 0 };
     }
     write_and_sync(inner, sync).unwrap_or_else(|error| {
         inner.health.fail(format!("consume queues cannot be written: {error}"));
-        true
+        Written { all: true, synced: 0 }
     })
 }
 
-fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
+fn write_and_sync(inner: &Inner, sync: bool) -> Result<Written, StoreError> {
     let synced = inner.log.synced();
     // Records have their entries in memory only when who stored them has let go of the log.
     inner.log.await_appends();
@@ -181,21 +216,23 @@ fn write_and_sync(inner: &Inner, sync: bool) -> Result<bool, StoreError> {
         // Nothing is lost: the entries are in memory until there is room.
         Err(error) if error.is_full() => {
             inner.health.set_disk_full(true);
-            return Ok(false);
+            return Ok(Written { all: false, synced: 0 });
         }
         written => written?,
     };
+    let mut queues = 0;
     if sync {
-        inner.queues.sync()?;
+        queues = inner.queues.sync()?;
         let path = Checkpoint::path(&inner.root);
         let checkpoint = inner.checkpoint_at(synced);
         checkpoint.save(&*inner.disk, &inner.root).map_err(StoreError::file("write", path))?;
         inner.queue_progress.on_disk.store(synced.end, Ordering::Release);
     }
-    Ok(all)
+    Ok(Written { all, synced: queues })
 }
 
 fn follow_log(inner: &Inner) {
+    inner.index.free_removed();
     let (mut pause, mut taken) = (INDEX_PAUSE, NewKeys::default());
     loop {
         let stopped = inner.index_bell.wait(pause);
@@ -314,5 +351,28 @@ impl Entering<'_> {
         self.position = position;
         progress.position.store(position, Ordering::Release);
         result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// After a checkpoint of so many queues that took a second: when the next is due if much comes, in seconds.
+    fn next_after_one_of(queues: usize) -> Option<u64> {
+        let start = Instant::now();
+        let mut due = Due::after(start, MINUTE);
+        let end = start + SECOND;
+        due.taken(start, end, queues);
+        (0..=60).find(|seconds| due.is_now(end + Duration::from_secs(*seconds), CHECKPOINT_BYTES))
+    }
+
+    #[test]
+    fn a_checkpoint_takes_a_twentieth_of_the_time_at_most_if_it_has_many_queues() {
+        assert_eq!(next_after_one_of(MANY_QUEUES + 1), Some(CHECKPOINT_REST.into()));
+        assert_eq!(next_after_one_of(MANY_QUEUES), Some(0));
     }
 }

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::keys::{Keys, NewKey, TopicHash};
 use ferromq_model::flags::message;
 use ferromq_protocol::record::RecordView;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -213,6 +213,8 @@ pub(crate) struct Index {
     slots: u32,
     entries: u32,
     files: RwLock<Vec<Arc<IndexFile>>>,
+    /// Files without a name, which the system frees when they are dropped.
+    removed: Mutex<Vec<IndexFile>>,
 }
 
 impl Index {
@@ -227,7 +229,7 @@ impl Index {
         let directory = config.root().join("index");
         let (slots, entries) = (config.max_hash_slot_num as u32, config.max_index_num as u32);
         let length = file_length(config);
-        let mut files = Vec::new();
+        let (mut files, mut removed) = (Vec::new(), Vec::new());
         for entry in disk.list(&directory).map_err(StoreError::file("list", &directory))? {
             let path = entry.path.clone();
             if entry.is_directory || entry.name.parse::<u64>().is_err() {
@@ -245,11 +247,19 @@ impl Index {
             let ahead = file.next() > 1 && file.long(END_OFFSET) >= log_end;
             if keep.is_some_and(|keep| ahead || !keep.includes(&file)) {
                 disk.remove(&file.path).map_err(StoreError::file("remove", &file.path))?;
+                removed.push(file);
                 continue;
             }
             files.push(Arc::new(file));
         }
-        Ok(Index { disk, directory, slots, entries, files: RwLock::new(files) })
+        let (files, removed) = (RwLock::new(files), Mutex::new(removed));
+        Ok(Index { disk, directory, slots, entries, files, removed })
+    }
+
+    /// Has the system free the files that were removed when it was opened. That takes tens of milliseconds
+    /// where all of one was in memory, for which no start has to wait.
+    pub(crate) fn free_removed(&self) {
+        self.removed.lock().clear();
     }
 
     /// To enter keys, from one record to the next. There must be one at a time.

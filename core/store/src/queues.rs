@@ -110,8 +110,8 @@ impl Queues {
 
     /// Syncs the files that were written. If they are more than may be open at a time, that is the whole file
     /// system, which costs more than they: it syncs the log and the index, too, whose pages are then
-    /// faults again.
-    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+    /// faults again. Returns how many queues those were.
+    pub(crate) fn sync(&self) -> Result<usize, StoreError> {
         let unsynced = std::mem::take(&mut *self.unsynced.lock());
         let open = &self.files.open;
         let too_many = unsynced.len() > LIMIT || open.closed_unsynced();
@@ -119,7 +119,8 @@ impl Queues {
             let _writing = self.writing.lock();
             file_system.sync().map_err(StoreError::file("sync", &self.files.directory))?;
             open.synced();
-            return unsynced.values().try_for_each(|queue| queue.synced());
+            unsynced.values().try_for_each(|queue| queue.synced())?;
+            return Ok(unsynced.len());
         }
         // One by one, each would wait for the disk.
         open.begin_sync();
@@ -128,7 +129,7 @@ impl Queues {
             queue.sync()
         })?;
         open.synced();
-        Ok(())
+        Ok(unsynced.len())
     }
 
     /// Whether every entry is on disk.

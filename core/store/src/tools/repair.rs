@@ -287,7 +287,7 @@ impl Work {
             }
         }
         queues.write(i64::MAX)?;
-        queues.sync()
+        queues.sync().map(drop)
     }
 
     /// Makes the index anew from the log.
