@@ -179,7 +179,8 @@ impl Store {
         };
         // However long that takes: the records are in the log.
         let mut state = if_there(append.queue(), append.queue().state().map_err(not_writable)?)?;
-        // While the log is held: whoever says how far the queues are has to find this one on the list.
+        // Whoever says how far the queues are, which is no further than a sync found the end of the log,
+        // finds this one on the list: no sync looks at the end while the log is held.
         if !std::mem::replace(&mut state.listed, true) {
             self.inner.queues.list(append.queue());
         }

@@ -210,8 +210,6 @@ fn write_or_fail(inner: &Inner, sync: bool) -> Written {
 
 fn write_and_sync(inner: &Inner, sync: bool) -> Result<Written, StoreError> {
     let synced = inner.log.synced();
-    // Records have their entries in memory only when who stored them has let go of the log.
-    inner.log.await_appends();
     let all = match inner.queues.write(synced.end) {
         // Nothing is lost: the entries are in memory until there is room.
         Err(error) if error.is_full() => {

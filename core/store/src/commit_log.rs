@@ -102,7 +102,7 @@ pub(crate) struct CommitLog {
     removed: Mutex<Vec<Arc<dyn Segment>>>,
 }
 
-/// The end of the log in the hands of one who stores records.
+/// The end of the log in the hands of one who stores records, until the queues have their entries.
 pub(crate) struct Appending<'a> {
     log: &'a CommitLog,
     writer: MutexGuard<'a, Writer>,
@@ -238,11 +238,6 @@ impl CommitLog {
     pub(crate) fn appending(&self) -> Result<Appending<'_>, AppendError> {
         let writer = self.tail.writer.try_lock_for(BUSY).ok_or(BUSY_ERROR)?;
         Ok(Appending { log: self, writer })
-    }
-
-    /// Waits until whoever stores records at present has let go of the log.
-    pub(crate) fn await_appends(&self) {
-        drop(self.tail.writer.lock());
     }
 
     /// Writes what was held back.
@@ -528,6 +523,7 @@ impl CommitLog {
     pub(crate) fn sync(&self) -> std::io::Result<i64> {
         let from = self.flushed();
         let (to, last) = {
+            // While nobody appends: the queues have the entries of all records before this end.
             let mut writer = self.tail.writer.lock();
             writer.write();
             (writer.position, self.last())

@@ -329,6 +329,70 @@ fn several_records_get_neighbouring_offsets() {
 }
 
 #[test]
+fn what_one_queue_refuses_others_take() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(config(directory.path())).unwrap();
+    put(&store, "Gone", 0, b"before");
+    let queues = [("T", 0), ("Gone", 0), ("T", 1), ("T", 0)];
+    let queues = queues.map(|(topic, id)| store.queue(topic, id).unwrap());
+    store.remove_topic("Gone").unwrap();
+    let (mut records, mut appends) = (NewRecords::new(), Vec::new());
+    for queue in queues {
+        let from = records.mark();
+        let record = record(queue.topic(), queue.id(), b"x", "");
+        records.push(&record, TagsCode::Hash(0), Keys::default());
+        appends.push(Append::new(queue.clone(), from, records.mark()));
+    }
+    store.append_all(&mut records, &mut appends);
+    let outcomes: Vec<_> = appends.iter().map(|append| append.outcome()).collect();
+    let offsets = outcomes.iter().map(|outcome| outcome.as_ref().ok().map(|at| at.queue_offset));
+    assert_eq!(offsets.collect::<Vec<_>>(), [Some(0), None, Some(0), Some(1)]);
+    assert!(matches!(outcomes[1], Err(AppendError::NotWritable(_))));
+    assert_eq!(bodies_of(&store, "T", 0).len(), 2);
+    let ends = outcomes.iter().flatten().map(|at| at.end);
+    assert_eq!(ends.max(), Some(store.log_end()));
+}
+
+#[test]
+fn threads_that_store_together_and_a_checkpoint_agree() {
+    const ROUNDS: usize = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("live");
+    let store = Store::open(StoreConfig {
+        flush_interval_consume_queue: 1,
+        flush_consume_queue_thorough_interval: 1,
+        ..config(&root)
+    });
+    let store = store.unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..ROUNDS {
+                    let (mut records, mut appends) = (NewRecords::new(), Vec::new());
+                    for id in [0, 1, 0] {
+                        let from = records.mark();
+                        let record = record("T", id, b"x", "");
+                        records.push(&record, TagsCode::Hash(0), Keys::default());
+                        let queue = store.queue("T", id).unwrap();
+                        appends.push(Append::new(queue, from, records.mark()));
+                    }
+                    store.append_all(&mut records, &mut appends);
+                    assert!(appends.iter().all(|append| append.outcome().is_ok()));
+                }
+            });
+        }
+    });
+    // As they are now; what is not in the files a start makes anew, unless the checkpoint says it is there.
+    let copied = directory.path().join("copied");
+    copy(&root, &copied);
+    for store in [store, Store::open(config(&copied)).unwrap()] {
+        for (id, count) in [(0, 6 * ROUNDS), (1, 3 * ROUNDS)] {
+            assert_eq!(bodies_of(&store, "T", id).len(), count);
+        }
+    }
+}
+
+#[test]
 fn expired_segments_go_and_readers_keep_theirs() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(config(directory.path())).unwrap();
@@ -479,16 +543,28 @@ fn files_whose_maker_was_killed_before_they_grew_are_made_again() {
 
 #[derive(Clone, Debug)]
 enum Action {
-    Put { queue: i32, length: usize },
-    Batch { queue: i32, lengths: Vec<usize> },
+    Put {
+        queue: i32,
+        length: usize,
+    },
+    /// Records of so many bytes for each of some queues, stored together.
+    Together(Vec<(i32, Vec<usize>)>),
     Restart,
     Crash,
+}
+
+/// Few of them too long for a segment.
+fn some_lengths() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![
+        9 => proptest::collection::vec(0usize..500, 1..10),
+        1 => Just(vec![10, 70_000]),
+    ]
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
     prop_oneof![
         12 => (0..3, 0usize..3000).prop_map(|(queue, length)| Action::Put { queue, length }),
-        3 => (0..3, proptest::collection::vec(0usize..500, 1..10)).prop_map(|(queue, lengths)| Action::Batch { queue, lengths }),
+        4 => proptest::collection::vec((0..3, some_lengths()), 1..7).prop_map(Action::Together),
         1 => Just(Action::Restart),
         1 => Just(Action::Crash),
     ]
@@ -512,14 +588,29 @@ proptest! {
                     model[queue as usize].push(body);
                     prop_assert_eq!(appended.queue_offset + 1, model[queue as usize].len() as i64);
                 }
-                Action::Batch { queue, lengths } => {
-                    let bodies: Vec<_> = lengths.iter().map(|length| vec![index as u8; *length]).collect();
-                    let mut records = NewRecords::new();
-                    for body in &bodies {
-                        records.push(&record("T", queue, body, ""), TagsCode::Hash(0), Keys::default());
+                Action::Together(parts) => {
+                    let (mut records, mut appends) = (NewRecords::new(), Vec::new());
+                    for (queue, lengths) in &parts {
+                        let from = records.mark();
+                        for length in lengths {
+                            let body = vec![index as u8; *length];
+                            let record = record("T", *queue, &body, "");
+                            records.push(&record, TagsCode::Hash(0), Keys::default());
+                        }
+                        let to = records.mark();
+                        appends.push(Append::new(open.queue("T", *queue).unwrap(), from, to));
                     }
-                    open.append(&open.queue("T", queue).unwrap(), &mut records).unwrap();
-                    model[queue as usize].extend(bodies);
+                    open.append_all(&mut records, &mut appends);
+                    for ((queue, lengths), append) in parts.into_iter().zip(appends) {
+                        let list = &mut model[queue as usize];
+                        if lengths.iter().any(|length| *length > 64 << 10) {
+                            let too_large = matches!(append.outcome(), Err(AppendError::TooLarge { .. }));
+                            prop_assert!(too_large);
+                            continue;
+                        }
+                        prop_assert_eq!(append.outcome().unwrap().queue_offset, list.len() as i64);
+                        list.extend(lengths.into_iter().map(|length| vec![index as u8; length]));
+                    }
                 }
                 Action::Restart => {
                     drop(store.take());

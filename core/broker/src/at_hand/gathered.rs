@@ -225,3 +225,6 @@ fn settle(response: &mut Command, outcome: FlushOutcome) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ use std::time::Duration;
 const SEGMENT: i64 = 8 << 10;
 const TOPICS: [&str; 3] = ["A", "B", "C"];
 
+/// How many queues a topic has.
+const QUEUES: i32 = 2;
+
 /// Something that happens. Each has all that it needs to happen again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Operation {
@@ -73,7 +76,7 @@ fn draw(random: &mut fastrand::Rng) -> Operation {
     match random.u32(..100) {
         0..40 => Operation::Append {
             topic: random.usize(..TOPICS.len()),
-            queue: random.i32(0..2),
+            queue: random.i32(0..QUEUES),
             count: if random.u8(..4) == 0 { random.usize(2..5) } else { 1 },
             // Mostly of one size, so that what an old tail holds fits where new records end.
             size: [0, 64, 64, 64, 64, 600, random.usize(..1500)][random.usize(..7)],
@@ -165,6 +168,11 @@ fn memory() -> std::path::PathBuf {
     if shared.is_dir() { shared } else { std::env::temp_dir() }
 }
 
+/// A queue, or the one beside it.
+fn beside(queue: i32, index: usize) -> i32 {
+    (queue + index as i32) % QUEUES
+}
+
 impl World {
     fn open(&mut self) -> Result<(), Problem> {
         let config = StoreConfig {
@@ -243,7 +251,12 @@ impl World {
         together: bool,
     ) -> Result<(), Problem> {
         let (mut records, mut messages) = (NewRecords::new(), Vec::new());
-        for _ in 0..count {
+        let mut marks = vec![records.mark()];
+        for number in 0..count {
+            if number == count - count / 2 {
+                // The others go to the queue beside, with the same call.
+                marks.push(records.mark());
+            }
             self.bodies += 1;
             let mut body = vec![self.bodies as u8; size + 8];
             body[..8].copy_from_slice(&self.bodies.to_be_bytes());
@@ -253,7 +266,7 @@ impl World {
             let host = "127.0.0.1:1".parse().expect("an address");
             let record = NewRecord {
                 topic: TOPICS[topic],
-                queue_id: queue,
+                queue_id: beside(queue, marks.len() - 1),
                 flag: 0,
                 sys_flag: 0,
                 born_timestamp: 1,
@@ -268,12 +281,35 @@ impl World {
             records.push(&record, TagsCode::Hash(0), Keys::new(None, Some(key.as_bytes())));
             messages.push((body, key, records.byte_length() - before));
         }
+        marks.push(records.mark());
         let store = self.store.as_ref().expect("open between operations");
-        let at = store.queue(TOPICS[topic], queue).expect("a queue");
-        let Ok(placed) = store.append(&at, &mut records) else {
+        let at = |index| store.queue(TOPICS[topic], beside(queue, index)).expect("a queue");
+        let parts = marks.windows(2).enumerate();
+        let mut appends: Vec<_> =
+            parts.map(|(index, marks)| Append::new(at(index), marks[0], marks[1])).collect();
+        store.append_all(&mut records, &mut appends);
+        let mut messages = messages.into_iter();
+        for append in appends {
+            let messages = messages.by_ref().take(append.len()).collect();
+            self.note(topic, append.queue().id(), append.outcome(), messages, together)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what became of messages that were to be stored, each with its body, key and length.
+    fn note(
+        &mut self,
+        topic: usize,
+        queue: i32,
+        outcome: Result<Appended, AppendError>,
+        messages: Vec<(Vec<u8>, String, usize)>,
+        together: bool,
+    ) -> Result<(), Problem> {
+        let Ok(placed) = outcome else {
             // A store that has failed or has no room says no; the comparison sees whether it meant it.
             return Ok(());
         };
+        let store = self.store.as_ref().expect("open between operations");
         let list = self.queues.entry((topic, queue)).or_default();
         if placed.queue_offset != list.len() as i64 {
             return Err(format!(
