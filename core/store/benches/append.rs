@@ -2,9 +2,17 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ferromq_protocol::record::NewRecord;
-use ferromq_store::{Boundary, NewRecords, OsDisk, ReadLimits, Store, StoreConfig, TagsCode};
+use ferromq_store::{
+    Append, Boundary, Keys, Mark, NewRecords, OsDisk, Queue, ReadLimits, Store, StoreConfig,
+    TagsCode,
+};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many records are stored together.
+const TOGETHER: usize = 32;
 
 fn open(directory: &tempfile::TempDir) -> Store {
     let config = StoreConfig {
@@ -17,6 +25,45 @@ fn open(directory: &tempfile::TempDir) -> Store {
         ..StoreConfig::for_directory(directory.path().to_string_lossy())
     };
     Store::open(config).expect("a directory of our own")
+}
+
+/// How long `threads` take that store a number of messages each, so many together: records that are laid out
+/// already, for four queues in turns. Nearly all of that is what they do while they have the log.
+fn append_by(
+    store: &Store,
+    queues: &[Arc<Queue>],
+    new: &NewRecord<'_>,
+    (threads, together): (usize, usize),
+    messages: u64,
+) -> Duration {
+    let mut records = NewRecords::new();
+    let marks: Vec<Mark> = (0..=together)
+        .map(|_| {
+            let mark = records.mark();
+            records.push(new, TagsCode::Hash(0), Keys::default());
+            mark
+        })
+        .collect();
+    records.rewind(marks[together]);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut records = NewRecords::new();
+                for _ in 0..together {
+                    records.push(new, TagsCode::Hash(0), Keys::default());
+                }
+                let pairs = marks.windows(2).zip(queues.iter().cycle());
+                let mut appends: Vec<_> =
+                    pairs.map(|(mark, queue)| Append::new(queue, mark[0], mark[1])).collect();
+                for _ in 0..messages.div_ceil(together as u64) {
+                    store.append_all(&mut records, black_box(&mut appends));
+                }
+                assert!(appends.iter().all(|append| append.outcome().is_ok()));
+            });
+        }
+    });
+    start.elapsed()
 }
 
 fn store(criterion: &mut Criterion) {
@@ -46,6 +93,18 @@ fn store(criterion: &mut Criterion) {
             black_box(store.append(&queue, &mut records)).expect("stored")
         });
     });
+    let queues: Vec<_> = (0..4).map(|id| store.queue("Orders", 1 + id).expect("a queue")).collect();
+    for (threads, together) in [(1, 1), (2, 1), (1, TOGETHER), (2, TOGETHER)] {
+        group.throughput(Throughput::Elements(threads as u64));
+        group.bench_function(
+            format!("append 128 bytes, {together} together, {threads} threads"),
+            |bencher| {
+                bencher.iter_custom(|messages| {
+                    append_by(&store, &queues, &new, (threads, together), messages)
+                });
+            },
+        );
+    }
     group.throughput(Throughput::Elements(32));
     let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
     group.bench_function("read 32 messages", |bencher| {
