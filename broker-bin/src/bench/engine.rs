@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::usage::Usage;
 use indicatif::ProgressBar;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{self, PollFd, PollFlags};
 use rustix::fs::Timespec;
 use rustix::io::Errno;
 use std::io;
@@ -203,12 +204,45 @@ fn lose<W: Work>(
     work.lost(index, error, now);
 }
 
-/// Waits for events, at most so many nanoseconds.
+/// Waits longer than this begin with one that is told in milliseconds, in ns.
+const COARSE: u64 = 10_000_000;
+
+/// Waits for events, at most so many nanoseconds; a long wait may end a little early.
 fn wait(poll: &OwnedFd, events: &mut Vec<epoll::Event>, nanos: u64) -> io::Result<()> {
-    let timeout =
-        Timespec { tv_sec: (nanos / 1_000_000_000) as i64, tv_nsec: (nanos % 1_000_000_000) as _ };
-    match epoll::wait(poll, rustix::buffer::spare_capacity(events), Some(&timeout)) {
+    let mut at_most = Duration::from_nanos(nanos);
+    if nanos > COARSE {
+        // The system is told milliseconds, rounded up, so the last bit is waited for by itself.
+        at_most -= Duration::from_millis(1);
+    } else if nanos > 0 {
+        match event::poll(&mut [PollFd::new(poll, PollFlags::IN)], Some(&timespec(at_most))) {
+            Ok(_) | Err(Errno::INTR) => at_most = Duration::ZERO,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    match epoll::wait(poll, rustix::buffer::spare_capacity(events), Some(&timespec(at_most))) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However busy the machine is, one of so many is not late.
+    #[test]
+    fn a_short_wait_is_not_rounded_up_to_a_millisecond() {
+        let poll = epoll::create(CreateFlags::CLOEXEC).unwrap();
+        let mut events = Vec::with_capacity(1);
+        let is_short = |_| {
+            let begin = Instant::now();
+            wait(&poll, &mut events, 50_000).unwrap();
+            (50_000..1_000_000).contains(&(begin.elapsed().as_nanos() as u64))
+        };
+        assert!((0..10_000).any(is_short));
     }
 }

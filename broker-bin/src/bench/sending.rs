@@ -19,6 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How long answers are waited for when nothing else is to be done, in ns.
 pub const PATIENCE: u64 = 10_000_000_000;
 
+/// Between two steps of a rate, in ns at least: what has come due meanwhile is sent together. To wake for each message
+/// at high rates would take the processors that the server needs, if it runs on the same machine.
+const STEP: u64 = 200_000;
+
 /// Messages that all threads have sent.
 pub type Sent = AtomicU64;
 
@@ -27,8 +31,41 @@ pub type Sent = AtomicU64;
 enum Pace {
     /// Whenever there is room in the window.
     Window,
-    /// One request each `interval` ns; the next at `next`.
-    Rate { interval: f64, next: f64 },
+    Rate(Rate),
+}
+
+/// One request each `interval`, in steps of those that have come due. Times are in ns.
+#[derive(Clone, Copy)]
+struct Rate {
+    interval: f64,
+    /// The intended time of the next request.
+    next: f64,
+    /// Nothing is sent before.
+    step: u64,
+}
+
+impl Rate {
+    /// So many messages a second, in batches, as one of several threads sends them.
+    fn new(messages: u64, batch: usize, thread: usize, threads: usize) -> Self {
+        let apart = 1e9 * batch as f64 / messages as f64;
+        Rate { interval: apart * threads as f64, next: apart * thread as f64, step: 0 }
+    }
+
+    /// When there is something to send, if nothing else keeps it waiting.
+    fn wake(&self) -> u64 {
+        self.step.max(self.next.ceil() as u64)
+    }
+
+    /// Gives `sent` the intended time of each request that is due, until it takes none.
+    fn send(&mut self, now: u64, mut sent: impl FnMut(u64) -> bool) {
+        if now < self.step {
+            return;
+        }
+        while self.next <= now as f64 && sent(self.next as u64) {
+            self.next += self.interval;
+            self.step = now + STEP;
+        }
+    }
 }
 
 /// A request on its way.
@@ -201,10 +238,7 @@ impl Sender {
         let warm_up = load.warm_up().as_nanos() as u64;
         let pace = match load.rate {
             None => Pace::Window,
-            Some(rate) => {
-                let apart = 1e9 * load.batch as f64 / rate as f64;
-                Pace::Rate { interval: apart * threads as f64, next: apart * thread as f64 }
-            }
+            Some(rate) => Pace::Rate(Rate::new(rate, load.batch, thread, threads)),
         };
         Sender {
             offsets: vec![Offsets::default(); frames.all.len()],
@@ -266,13 +300,12 @@ impl Sender {
 
     /// Sends what the rate says is due, as far as there is room.
     fn send_at_rate(&mut self, outgoing: &mut Outgoing<'_>, now: u64) {
-        let Pace::Rate { interval, mut next } = self.pace else { return };
-        while next <= now as f64 && self.may_send(next as u64) {
-            let Some(lane) = self.lane_with_room() else { break };
-            self.send(lane, outgoing.of(lane), next as u64, now);
-            next += interval;
-        }
-        self.pace = Pace::Rate { interval, next };
+        let Pace::Rate(mut rate) = self.pace else { return };
+        rate.send(now, |at| {
+            let lane = if self.may_send(at) { self.lane_with_room() } else { None };
+            lane.map(|lane| self.send(lane, outgoing.of(lane), at, now)).is_some()
+        });
+        self.pace = Pace::Rate(rate);
     }
 
     /// The next lane in turn that has room.
@@ -289,7 +322,7 @@ impl Sender {
     fn next_time(&self, now: u64) -> u64 {
         match self.pace {
             Pace::Window => now,
-            Pace::Rate { next, .. } => next as u64,
+            Pace::Rate(rate) => rate.next as u64,
         }
     }
 
@@ -303,7 +336,9 @@ impl Sender {
 
     /// Messages whose time has come but that were never sent have failed.
     fn fail_unsent(&mut self) {
-        let (Pace::Rate { interval, next }, Some(end)) = (self.pace, self.end) else { return };
+        let (Pace::Rate(Rate { interval, next, .. }), Some(end)) = (self.pace, self.end) else {
+            return;
+        };
         if self.may_send(next as u64) {
             let due = ((end as f64 - next.max(self.warm_up as f64)) / interval).ceil() as u64;
             self.tally.fail(reasons::NOT_SENT, due.min(self.left) * self.batch);
@@ -379,7 +414,7 @@ impl Work for Sender {
             return Next::Done;
         }
         match self.pace {
-            Pace::Rate { next, .. } if !over && next > now as f64 => Next::At(next.ceil() as u64),
+            Pace::Rate(rate) if !over && rate.wake() > now => Next::At(rate.wake()),
             Pace::Window if !over => Next::At(self.end.unwrap_or(patience)),
             _ => Next::At(patience),
         }
@@ -423,4 +458,34 @@ pub fn total(senders: &[Sender]) -> Tally {
     tally.fail(reasons::WRONG_OFFSET, wrong);
     tally.messages = tally.messages.saturating_sub(wrong);
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often one of two threads wakes in a second that sends so many messages, and how long one waits at most.
+    fn second_of(messages: u64) -> (usize, u64) {
+        let mut rate = Rate::new(messages, 1, 1, 2);
+        let (mut wakes, mut longest) = (0, 0);
+        while rate.wake() < 1_000_000_000 {
+            let now = rate.wake();
+            rate.send(now, |at| {
+                longest = longest.max(now - at);
+                true
+            });
+            // What an answer wakes sends nothing before the next step.
+            rate.send(now + 1, |_| panic!("a step is over"));
+            wakes += 1;
+        }
+        (wakes, longest)
+    }
+
+    #[test]
+    fn a_high_rate_is_sent_in_steps_and_a_low_one_at_its_times() {
+        assert_eq!(second_of(2_000), (1_000, 0));
+        let (wakes, longest) = second_of(40_000);
+        assert!(wakes <= 5_000, "{wakes}");
+        assert!(longest <= STEP, "{longest}");
+    }
 }
