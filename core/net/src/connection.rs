@@ -2,6 +2,7 @@ use crate::error::NetError;
 use crate::outgoing::Outgoing;
 use crate::pending::{Pending, Waiting};
 use crate::service::Response;
+use crate::wake::Wake;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::request;
 use ferromq_protocol::header::FieldSource;
@@ -9,7 +10,7 @@ use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 const OPEN: u8 = 0;
@@ -29,7 +30,7 @@ pub struct Connection {
     /// Requests that a [`Responder`](crate::Responder) is still to answer.
     pub(crate) parked: AtomicUsize,
     /// Tells the task that the outbox or the state has changed.
-    pub(crate) wake: Notify,
+    pub(crate) wake: Wake,
 }
 
 impl Connection {
@@ -44,7 +45,7 @@ impl Connection {
             outbox: Mutex::default(),
             pending: Mutex::default(),
             parked: AtomicUsize::new(0),
-            wake: Notify::new(),
+            wake: Wake::default(),
         }
     }
 
@@ -120,7 +121,7 @@ impl Connection {
     /// Ends the connection once what is queued has been written.
     pub fn close(&self) {
         let _ = self.state.compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
-        self.wake.notify_one();
+        self.wake.call();
     }
 
     fn closed(&self) -> NetError {
@@ -141,7 +142,7 @@ impl Connection {
             }
             outbox.push_command(request);
         }
-        self.wake.notify_one();
+        self.wake.call();
         Ok(())
     }
 
@@ -202,6 +203,7 @@ impl Connection {
             self.state.store(CLOSED, Ordering::Release);
             *outbox = Outgoing::default();
         }
+        self.wake.forget();
         let unanswered = self.pending.lock().take_all();
         for waiting in unanswered {
             (waiting.answered)(Err(self.closed()));

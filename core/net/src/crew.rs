@@ -167,17 +167,21 @@ impl Queue {
 
     /// Serves the queue until it is empty; `false` when the runtime has to look at sockets and timers before.
     fn turn(&self) -> bool {
-        self.state.lock().begun = Instant::now();
+        let mut state = self.state.lock();
+        state.begun = Instant::now();
+        // Nobody is due yet.
+        let mut first = true;
         loop {
-            let mut state = self.state.lock();
             let Some(next) = state.ready.pop_front() else { return true };
-            let woken = if state.ready.is_empty() { None } else { state.wake_if_due() };
+            let alone = std::mem::take(&mut first) || state.ready.is_empty();
+            let woken = if alone { None } else { state.wake_if_due() };
             drop(state);
             self.wake(woken, true);
             next.run();
             if !coop::has_budget_remaining() {
                 return false;
             }
+            state = self.state.lock();
         }
     }
 }

@@ -20,6 +20,7 @@ mod server;
 mod service;
 mod spare;
 mod task;
+mod wake;
 mod wire;
 
 pub use connection::Connection;

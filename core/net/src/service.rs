@@ -141,7 +141,7 @@ impl Drop for Responder {
     fn drop(&mut self) {
         self.connection.parked.fetch_sub(1, Ordering::Relaxed);
         // Once for both: there may be an answer, and room for another request.
-        self.connection.wake.notify_one();
+        self.connection.wake.call();
     }
 }
 

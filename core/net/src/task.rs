@@ -84,6 +84,7 @@ pub(crate) fn over<W: Wire + 'static>(
         incoming: Incoming::new(),
         decoder: Decoder::default(),
         outgoing: Outgoing::default(),
+        called: true,
         later: false,
     };
     let run = async move {
@@ -132,6 +133,8 @@ struct Task {
     incoming: Incoming,
     decoder: Decoder,
     outgoing: Outgoing,
+    /// Whether others may have queued something, or said when to look for what has waited too long.
+    called: bool,
     /// Whether any request of the last read is to be answered later.
     later: bool,
 }
@@ -143,12 +146,20 @@ impl Task {
         // One timer for silence and for requests that are not answered in time.
         let timer = tokio::time::sleep(self.limits.idle);
         tokio::pin!(timer);
+        // Whether something has moved only just now.
+        let mut active = true;
         loop {
-            self.connection.take_outbox(&mut self.outgoing);
-            if !self.connection.is_open() {
+            // Looked at first: what was queued before it was closed still goes out.
+            let open = self.connection.is_open();
+            let called = std::mem::take(&mut self.called) | self.connection.wake.notice();
+            if called {
+                self.connection.take_outbox(&mut self.outgoing);
+            }
+            if !open {
                 return self.say_farewell(&mut *wire).await;
             }
-            if self.write_what_goes(&mut *wire).await? {
+            let written = self.write_what_goes(&mut *wire).await?;
+            if !std::mem::take(&mut active) && written {
                 last_activity = Instant::now();
             }
             let may_read = self.may_read();
@@ -156,7 +167,9 @@ impl Task {
                 self.incoming.release();
                 self.outgoing.release();
             }
-            if let Some(look) = self.connection.look().filter(|look| *look < timer.deadline()) {
+            if called
+                && let Some(look) = self.connection.look().filter(|look| *look < timer.deadline())
+            {
                 timer.as_mut().reset(look);
             }
             let may_move = may_read || !self.outgoing.is_empty();
@@ -170,7 +183,7 @@ impl Task {
                     if now.duration_since(last_activity) > PAUSE {
                         self.decoder.pause();
                     }
-                    last_activity = now;
+                    (last_activity, active) = (now, true);
                     match moved.map_err(End::Io)? {
                         Moved::In(length, room) => {
                             let more = self.take_all(wire.stream(), length, room).await;
@@ -183,10 +196,12 @@ impl Task {
                     }
                     if timer.deadline() <= now {
                         self.connection.expire(now);
+                        self.called = true;
                         timer.as_mut().reset(now + self.limits.idle);
                     }
                 }
-                () = self.connection.wake.notified() => {
+                () = poll_fn(|context| self.connection.wake.poll_called(context)) => {
+                    self.called = true;
                     // Whoever else is about to queue something does so first: one write for all.
                     let all_answered = parked > 0 && self.connection.parked.load(Ordering::Relaxed) == 0;
                     if !all_answered && !self.connection.has_one_caller() {
@@ -196,6 +211,7 @@ impl Task {
                 () = &mut timer => {
                     let (now, end) = (Instant::now(), last_activity + self.limits.idle);
                     self.connection.expire(now);
+                    self.called = true;
                     if end <= now {
                         return Err(End::Idle);
                     }
@@ -282,8 +298,7 @@ impl Task {
         self.service.all_handled(&self.connection, &mut Answers::new(&mut self.outgoing));
         if std::mem::take(&mut self.later) && self.service.answer_later(self.outgoing.is_empty()) {
             // Whatever was answered meanwhile is taken now, so nobody need be woken for it.
-            tokio::pin!(let notified = self.connection.wake.notified(););
-            notified.as_mut().enable();
+            self.called |= self.connection.wake.notice();
         }
     }
 
