@@ -6,8 +6,9 @@
 
 use crate::disk::RandomFile;
 use crate::read_ahead::ReadAhead;
+use foldhash::HashMap;
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Deref;
 use std::sync::Arc;

@@ -13,6 +13,7 @@ use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -100,6 +101,14 @@ impl State {
     /// The offset of the next message.
     pub(crate) fn end(&self) -> i64 {
         self.in_files + self.tail.len() as i64
+    }
+
+    /// The offset after the last message whose record ends at or before `log_offset`.
+    fn end_within(&self, log_offset: i64) -> i64 {
+        if self.tail.back().is_none_or(|last| last.end() <= log_offset) {
+            return self.end();
+        }
+        self.in_files + self.tail.partition_point(|entry| entry.end() <= log_offset) as i64
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {
@@ -351,12 +360,22 @@ impl Queue {
         log_offset: i64,
         patience: Patience,
     ) -> Result<i64, StoreError> {
-        let state = self.state_with(patience)?;
-        if state.tail.back().is_none_or(|last| last.end() <= log_offset) {
-            return Ok(state.end());
-        }
-        let within = state.tail.partition_point(|entry| entry.end() <= log_offset);
-        Ok(state.in_files + within as i64)
+        Ok(self.state_with(patience)?.end_within(log_offset))
+    }
+
+    /// As [`min`](Self::min) and [`end_within`](Self::end_within), as a rule in one look.
+    pub(crate) fn range(
+        &self,
+        log_start: i64,
+        log_offset: i64,
+        patience: Patience,
+    ) -> Result<Range<i64>, StoreError> {
+        let (known, end) = {
+            let state = self.state_with(patience)?;
+            ((state.min_for == log_start).then_some(state.min), state.end_within(log_offset))
+        };
+        let min = known.map_or_else(|| self.min(log_start, patience), Ok)?;
+        Ok(min.min(end)..end)
     }
 
     /// The first offset whose record is still in a log that starts at `log_start`.

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::queue::{ENTRY, Entry, Patience, Queue};
 use ferromq_protocol::record::RecordView;
 use smallvec::SmallVec;
+use std::ops::Range;
 
 /// How a read went; the names are those that pull responses carry as remarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,8 +126,8 @@ pub(crate) fn read(
     passes: impl Fn(&Entry) -> bool,
     patience: Patience,
 ) -> Result<ReadResult, StoreError> {
-    let max_offset = queue.end_within(visible, patience)?;
-    let min_offset = queue.min(log.start(), patience)?.min(max_offset);
+    let log_start = log.start();
+    let Range { start: min_offset, end: max_offset } = queue.range(log_start, visible, patience)?;
     let mut result = ReadResult {
         status: ReadStatus::Found,
         next_offset: offset,
@@ -160,7 +161,7 @@ pub(crate) fn read(
         memory: within(transfer.memory),
         disk: within(transfer.disk),
         in_memory_from: log.end() - transfer.in_memory,
-        start: log.start(),
+        start: log_start,
         ..Gather::default()
     };
     'scan: while looked_at < scan && gather.count < most {
@@ -179,7 +180,7 @@ pub(crate) fn read(
         }
         step = scan;
     }
-    let Gather { ranges, mut removed, .. } = gather;
+    let (ranges, mut removed) = (gather.ranges(), gather.removed);
     (result.count, result.bytes, result.far_behind) =
         (gather.count, gather.bytes, gather.far_behind);
     if !bring_into_memory(log, &ranges, log.end() - transfer.recent, patience) {
@@ -248,7 +249,10 @@ struct Gather {
     in_memory_from: i64,
     /// Where the log begins.
     start: i64,
-    ranges: SmallVec<[(i64, usize); 4]>,
+    /// Where records begin that follow each other in the log, and how many bytes were taken before them.
+    runs: SmallVec<[(i64, usize); 4]>,
+    /// Where the last of them ends.
+    end: i64,
     count: i32,
     bytes: usize,
     far_behind: bool,
@@ -257,7 +261,7 @@ struct Gather {
 
 impl Gather {
     /// Adds an entry's record; `false` when there is no room for it.
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, entry: &Entry) -> bool {
         let size = entry.size as usize;
         let far_behind = entry.physical_offset < self.in_memory_from;
@@ -270,17 +274,21 @@ impl Gather {
             return true;
         }
         self.far_behind = far_behind;
-        self.count += 1;
-        self.bytes += size;
         // Records that follow each other in the log are one slice. They are in one segment then,
         // since every segment ends with bytes that are no record.
-        match self.ranges.last_mut() {
-            Some((start, length)) if *start + *length as i64 == entry.physical_offset => {
-                *length += size;
-            }
-            _ => self.ranges.push((entry.physical_offset, size)),
+        if self.count == 0 || entry.physical_offset != self.end {
+            self.runs.push((entry.physical_offset, self.bytes));
         }
+        self.end = entry.end();
+        self.count += 1;
+        self.bytes += size;
         true
+    }
+
+    /// The ranges of the log that were taken, as starts and lengths.
+    fn ranges(&self) -> SmallVec<[(i64, usize); 4]> {
+        let ends = self.runs.iter().skip(1).map(|(_, before)| *before).chain([self.bytes]);
+        self.runs.iter().zip(ends).map(|((start, before), end)| (*start, end - before)).collect()
     }
 }
 
