@@ -10,7 +10,7 @@ use crate::log_writer::Writer;
 use crate::new_records::Laid;
 use crate::preparer::Preparer;
 use crate::queue::Entry;
-use crate::residency::{self, Residency};
+use crate::residency::{self, Question, Residency};
 use crate::segment_files;
 use crate::work::Work;
 use arc_swap::ArcSwap;
@@ -45,7 +45,8 @@ pub(crate) struct LogSegment {
 
 impl LogSegment {
     fn new(base: i64, path: PathBuf, file: Arc<dyn Segment>) -> Self {
-        let residency = Arc::new(Residency::new(file.length()));
+        // All of one that was there already counts as published.
+        let residency = Arc::new(Residency::new(file.length(), file.published() == 0));
         LogSegment { base, path, file, residency }
     }
 }
@@ -385,10 +386,6 @@ impl CommitLog {
         Some(Held::new(segment.base, &segment.file))
     }
 
-    fn published(&self, offset: i64, length: usize) -> Option<(Arc<dyn Segment>, Range<usize>)> {
-        self.with_published(offset, length, |segment, range| (segment.file.clone(), range))
-    }
-
     fn with_published<T>(
         &self,
         offset: i64,
@@ -586,7 +583,10 @@ impl CommitLog {
     pub(crate) fn is_cached(&self, offset: i64, length: usize) -> bool {
         let cached =
             self.with_published(offset, length, |LogSegment { file, residency, .. }, range| {
-                let ask = |range| file.is_cached(range);
+                let ask = |range, question| match question {
+                    Question::Is => file.is_cached(range),
+                    Question::IsStill => file.is_still_cached(range),
+                };
                 residency.is_cached(range, file.published(), residency::now(), ask)
             });
         cached.unwrap_or(true)
@@ -602,8 +602,13 @@ impl CommitLog {
 
     /// Brings a range within one segment into memory. Waits for the disk.
     pub(crate) fn fetch(&self, offset: i64, length: usize) {
-        if let Some((file, range)) = self.published(offset, length) {
+        let found = self.with_published(offset, length, |segment, range| {
+            (segment.file.clone(), segment.residency.clone(), range)
+        });
+        if let Some((file, residency, range)) = found {
+            residency.forget();
             file.fetch(range);
+            residency.forget();
         }
     }
 

@@ -160,6 +160,12 @@ pub trait Segment: Send + Sync {
         true
     }
 
+    /// As [`is_cached`](Self::is_cached), of a range that was in memory before, all of it. What was taken back
+    /// since, and is being brought again, may count as if it were there already.
+    fn is_still_cached(&self, range: Range<usize>) -> bool {
+        self.is_cached(range)
+    }
+
     /// Brings a published range into memory. Waits for the disk.
     fn fetch(&self, _range: Range<usize>) {}
 

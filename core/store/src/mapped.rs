@@ -189,6 +189,26 @@ impl MappedSegment {
     }
 }
 
+/// How many pages of a file are in memory, or on their way there: a look at where they would be, and not at each of
+/// them. `None` where the system does not tell (Linux before 6.5).
+fn count_cached(file: &File, range: &Range<usize>) -> Option<u64> {
+    const CACHESTAT: libc::c_long = 451;
+    let range = [range.start as u64, (range.end - range.start) as u64];
+    let mut counted = [0u64; 5];
+    // SAFETY: the call reads two words and writes five, which live until it returns; the descriptor is open as long
+    // as `file` is borrowed.
+    let result = unsafe {
+        libc::syscall(
+            CACHESTAT,
+            file.as_raw_fd(),
+            range.as_ptr(),
+            counted.as_mut_ptr(),
+            0 as libc::c_uint,
+        )
+    };
+    (result == 0).then_some(counted[0])
+}
+
 /// Has the system begin to bring a range of a file to the disk; an empty one goes on to the file's end. Without
 /// waiting: who waits here is told of failures that the next sync is to find.
 pub(crate) fn begin_to_write(file: &File, range: Range<usize>) {
@@ -294,6 +314,12 @@ impl Segment for MappedSegment {
             )
         };
         known != 0 || pages.iter().all(|page| page & 1 == 1)
+    }
+
+    fn is_still_cached(&self, range: Range<usize>) -> bool {
+        assert!(range.end <= self.length(), "a range outside the file");
+        let pages = range.end.div_ceil(PAGE) - range.start / PAGE;
+        count_cached(&self.file, &range) == Some(pages as u64) || self.is_cached(range)
     }
 
     fn fetch(&self, range: Range<usize>) {

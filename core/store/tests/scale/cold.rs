@@ -50,6 +50,26 @@ fn what_is_not_in_memory_is_read_only_by_those_who_may_wait() {
 }
 
 #[test]
+fn what_was_written_here_is_missed_once_the_system_has_taken_it_back() {
+    let directory = directory();
+    if rustix::fs::statfs(directory.path()).unwrap().f_type == 0x0102_1994 {
+        eprintln!("skipped: everything on this file system is in memory");
+        return;
+    }
+    let store = Store::open_by_hand(Arc::new(OsDisk), config(directory.path())).unwrap();
+    for _ in 0..100 {
+        put(&store, "T", 0, &[7; 4000]);
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let cached = || store.read_cached(&queue, 0, ALL, &|_| true).unwrap();
+    store.flush();
+    drop_cached(&directory.path().join("commitlog"));
+    assert!(cached().is_none());
+    let read = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    assert_eq!(cached().expect("now it is there").count, read.count);
+}
+
+#[test]
 fn messages_are_slices_of_the_mapped_log() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().canonicalize().unwrap();
