@@ -1,7 +1,9 @@
 //! Messages that are not in memory, and those that are handed out as they lie there.
 
+use crate::watched_disk::WatchedDisk;
 use crate::*;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 /// A directory on a disk from whose cache files can be dropped.
@@ -67,6 +69,27 @@ fn what_was_written_here_is_missed_once_the_system_has_taken_it_back() {
     assert!(cached().is_none());
     let read = store.read(&queue, 0, ALL, &|_| true).unwrap();
     assert_eq!(cached().expect("now it is there").count, read.count);
+}
+
+#[test]
+fn pages_are_counted_until_something_is_fetched() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = WatchedDisk::default();
+    let watch = disk.0.clone();
+    let store = Store::open_by_hand(Arc::new(disk), config(directory.path())).unwrap();
+    for _ in 0..100 {
+        put(&store, "T", 0, &[7; 4000]);
+    }
+    let queue = store.queue("T", 0).unwrap();
+    let questions = || {
+        store.read_cached(&queue, 0, ALL, &|_| true).unwrap().expect("written here");
+        (watch.asked.swap(0, Ordering::SeqCst), watch.asked_still.swap(0, Ordering::SeqCst))
+    };
+    let (asked, still) = questions();
+    assert!(asked == 0 && still > 0);
+    store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let (asked, still) = questions();
+    assert!(asked > 0 && still == 0);
 }
 
 #[test]

@@ -15,6 +15,9 @@ pub struct Watch {
     pub calls: AtomicUsize,
     /// Looks into segments.
     pub looks: AtomicUsize,
+    /// How often it was asked whether a range of a segment is in memory, and whether it still is.
+    pub asked: AtomicUsize,
+    pub asked_still: AtomicUsize,
     /// Writes to segments.
     pub writes: AtomicUsize,
     /// Which pages of segments were made ready, and whether for frequent syncs.
@@ -69,6 +72,17 @@ impl Segment for WatchedSegment {
     }
     fn sync(&self, end: usize) -> io::Result<()> {
         self.0.sync(end)
+    }
+    fn is_cached(&self, range: Range<usize>) -> bool {
+        self.1.asked.fetch_add(1, Ordering::SeqCst);
+        self.0.is_cached(range)
+    }
+    fn is_still_cached(&self, range: Range<usize>) -> bool {
+        self.1.asked_still.fetch_add(1, Ordering::SeqCst);
+        self.0.is_still_cached(range)
+    }
+    fn fetch(&self, range: Range<usize>) {
+        self.0.fetch(range);
     }
     fn reserve(&self) -> io::Result<()> {
         self.0.reserve()
