@@ -8,7 +8,7 @@
 mod gathered;
 mod readers;
 
-pub(crate) use gathered::{Gathered, Send};
+pub(crate) use gathered::{Gathered, GatheredSend};
 pub(crate) use readers::{KnownReaders, Reader};
 
 use crate::answer::Failure;

@@ -2,7 +2,7 @@
 
 use crate::answer::{Failure, respond};
 use crate::append::{flush, no_queue, too_large};
-use crate::at_hand::{AtHand, KnownTopic, KnownTopics, OwnQueue, Send};
+use crate::at_hand::{AtHand, GatheredSend, KnownTopic, KnownTopics, OwnQueue};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -132,7 +132,7 @@ fn gather(
     };
     laid_out.inspect_err(|_| records.rewind(from))?;
     let unique_key = (!is_batch).then(|| gathered.note_key(&message.unique_key));
-    gathered.add(queue, from, Send { request: request.head(), topic, unique_key, waits });
+    gathered.add(queue, from, GatheredSend { request: request.head(), topic, unique_key, waits });
     Ok(Sent::Gathered(if waits { Reply::Later } else { Reply::Now }))
 }
 

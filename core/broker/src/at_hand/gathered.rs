@@ -34,13 +34,13 @@ pub(crate) struct Gathered {
     connection: Option<Arc<Connection>>,
     records: NewRecords,
     appends: Vec<Append<OwnQueue>>,
-    sends: Vec<Send>,
+    sends: Vec<GatheredSend>,
     /// Their unique keys, one after the other.
     unique_keys: String,
 }
 
 /// One of them: what is needed to count and answer it.
-pub(crate) struct Send {
+pub(crate) struct GatheredSend {
     pub(crate) request: Command<()>,
     /// The place of its topic among those at hand; `None` if it goes to another one.
     pub(crate) topic: Option<usize>,
@@ -74,7 +74,7 @@ impl Gathered {
     }
 
     /// Adds a send whose records were laid out from that mark on.
-    pub(crate) fn add(&mut self, queue: OwnQueue, from: Mark, send: Send) {
+    pub(crate) fn add(&mut self, queue: OwnQueue, from: Mark, send: GatheredSend) {
         let to = self.records.mark();
         self.appends.push(Append::new(queue, from, to));
         self.sends.push(send);
@@ -150,7 +150,7 @@ impl Gathered {
         broker: &Arc<Inner>,
         connection: &Arc<Connection>,
         marks: &Marks,
-        send: &Send,
+        send: &GatheredSend,
         append: &Append<OwnQueue>,
         answers: &mut Answers<'_>,
     ) {
