@@ -23,7 +23,7 @@ pub struct Scale {
     pub jvm_warm_up: Duration,
     /// Rest before idle servers are watched, and how long they are.
     pub idle: (Duration, Duration),
-    /// How long idle consumers are held.
+    /// How long idle consumers are held: as long as it is from one heartbeat of theirs to the next.
     pub hold: Duration,
     /// How many idle consumers.
     pub consumers: u32,
@@ -56,7 +56,7 @@ impl Scale {
             full_cache: true,
             jvm_warm_up: seconds(20),
             idle: (seconds(5), seconds(10)),
-            hold: seconds(15),
+            hold: seconds(30),
             consumers: 10_000,
             backlog: 1_000_000,
             topics: &[10_000],

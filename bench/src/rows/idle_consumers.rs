@@ -13,7 +13,7 @@ use std::time::Duration;
 pub const ROW: Row = Row {
     id: "idle-consumers",
     title: "10,000 idle consumers",
-    how: "Each has a connection of its own, sends heartbeats and waits in a long pull of 15 s. Memory is the growth of RssAnon \
+    how: "Each has a connection of its own, sends a heartbeat within the 30 s of the row, and waits in long pulls of 15 s. Memory is the growth of RssAnon \
           for each; Apache's heap is resident from the start (AlwaysPreTouch), so what its objects take does not show.",
     subjects: SERVERS,
     once: &[],
