@@ -149,10 +149,11 @@ impl Task {
         // Whether something has moved only just now.
         let mut active = true;
         loop {
-            // Looked at first: what was queued before it was closed still goes out.
-            let open = self.connection.is_open();
+            // Before anything is looked at: who queues or closes after that calls again.
             let called = std::mem::take(&mut self.called) | self.connection.wake.notice();
-            if called {
+            let open = self.connection.is_open();
+            if called || !open {
+                // After the state: what was queued before it was closed still goes out.
                 self.connection.take_outbox(&mut self.outgoing);
             }
             if !open {

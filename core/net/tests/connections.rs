@@ -284,3 +284,21 @@ async fn the_task_of_a_connection_is_small() {
     let size = std::mem::size_of_val(&run);
     assert!(size < 2048, "{size} bytes");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whenever_a_connection_is_closed_it_ends() {
+    const ROUNDS: u32 = 5_000;
+    let (address, request) = ([127, 0, 0, 1], Command::request(ECHO).oneway().encode());
+    for round in 0..ROUNDS {
+        let (mut near, far) = tokio::io::duplex(1 << 10);
+        let sample = Arc::new(Sample::default());
+        let (connection, run) =
+            open(far, (address, 1).into(), (address, 2).into(), sample, Limits::server());
+        let task = tokio::spawn(run);
+        near.write_all(&request).await.unwrap();
+        // At another moment each time: while it begins, looks for what is queued, reads, or waits.
+        (0..round % 1000).for_each(|_| std::hint::spin_loop());
+        connection.close();
+        tokio::time::timeout(10 * SECOND, task).await.expect("it ends").unwrap();
+    }
+}
