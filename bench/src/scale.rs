@@ -44,7 +44,7 @@ const fn seconds(n: u64) -> Duration {
 }
 
 impl Scale {
-    /// About 36 minutes on two cores.
+    /// About 38 minutes on two cores.
     pub fn standard() -> Scale {
         Scale {
             mode: "default",
