@@ -180,6 +180,8 @@ impl Task {
                 // What the others would tell, this loop looks at anyway when something has moved.
                 biased;
                 moved = move_some(&mut *wire, incoming, &mut self.outgoing), if may_move => {
+                    // From here on, what is answered later, but before this task waits, need not wake it.
+                    self.called |= self.connection.wake.notice();
                     let now = Instant::now();
                     if now.duration_since(last_activity) > PAUSE {
                         self.decoder.pause();

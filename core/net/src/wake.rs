@@ -1,21 +1,28 @@
 //! How others tell a connection's task that there is something for it.
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
 
+/// The task runs, and looks whether it was called before it waits.
+const RUNS: u8 = 0;
+/// It waits, and has to be woken.
+const WAITS: u8 = 1;
+/// It was called, and has not noticed yet.
+const CALLED: u8 = 2;
+
 /// Remembers that the task was called until it has noticed. The task says once where it can be found, and not
-/// each time that it waits.
+/// each time that it waits. Who calls while it runs, as it does itself when it answers, wakes nobody.
 #[derive(Default)]
 pub(crate) struct Wake {
-    called: AtomicBool,
+    state: AtomicU8,
     task: Mutex<Option<Waker>>,
 }
 
 impl Wake {
     /// Calls the task. What is done before this, it sees once it has noticed.
     pub(crate) fn call(&self) {
-        if !self.called.swap(true, Ordering::AcqRel) {
+        if self.state.swap(CALLED, Ordering::AcqRel) == WAITS {
             // Without the lock: who wakes a task whose server is gone ends it.
             let task = self.task.lock().take();
             if let Some(task) = task {
@@ -24,9 +31,10 @@ impl Wake {
         }
     }
 
-    /// Whether the task was called since this was last asked.
+    /// The task runs. Returns whether it was called since this was last asked.
     pub(crate) fn notice(&self) -> bool {
-        self.called.load(Ordering::Relaxed) && self.called.swap(false, Ordering::AcqRel)
+        self.state.load(Ordering::Relaxed) != RUNS
+            && self.state.swap(RUNS, Ordering::AcqRel) == CALLED
     }
 
     /// Waits until the task is called.
@@ -39,8 +47,14 @@ impl Wake {
             *task = Some(context.waker().clone());
         }
         drop(task);
-        // Whoever called before that did not find it.
-        if self.notice() { Poll::Ready(()) } else { Poll::Pending }
+        // Whoever called before that woke nobody.
+        match self.state.compare_exchange(RUNS, WAITS, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Poll::Pending,
+            Err(_) => {
+                self.state.swap(RUNS, Ordering::AcqRel);
+                Poll::Ready(())
+            }
+        }
     }
 
     /// The task has ended.
@@ -85,6 +99,30 @@ mod tests {
             poll_fn(|context| back.poll_called(context)).await;
         }
         task.await.unwrap();
+    }
+
+    #[test]
+    fn a_task_that_runs_is_not_woken() {
+        struct Task(AtomicU8);
+        impl std::task::Wake for Task {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let (task, wake) = (Arc::new(Task(AtomicU8::new(0))), Wake::default());
+        let waker = Waker::from(task.clone());
+        let mut context = Context::from_waker(&waker);
+        assert!(wake.poll_called(&mut context).is_pending());
+        // It runs for another reason, and answers what it was asked.
+        assert!(!wake.notice());
+        wake.call();
+        assert_eq!(task.0.load(Ordering::SeqCst), 0);
+        assert!(wake.notice());
+        assert!(wake.poll_called(&mut context).is_pending());
+        wake.call();
+        wake.call();
+        assert_eq!(task.0.load(Ordering::SeqCst), 1);
+        assert!(wake.poll_called(&mut context).is_ready());
     }
 
     #[test]
