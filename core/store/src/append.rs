@@ -155,8 +155,6 @@ impl Store {
             return Err(AppendError::TooLarge { length: part.length, limit });
         }
         let (start, store_timestamp) = log.place(laid.bytes.len())?;
-        // Of many queues none is in this processor's cache: all are asked for before the first is waited for.
-        appends.iter().for_each(|append| append.queue().expect_append());
         give_places(&mut *laid.bytes, laid.parts, appends, start, store_timestamp)?;
         log.put(&laid, store_timestamp);
         let mut parts = laid.parts;
@@ -203,14 +201,10 @@ fn give_places<Q: Borrow<Arc<Queue>>>(
     start: i64,
     store_timestamp: i64,
 ) -> Result<(), AppendError> {
-    let (mut at, mut seen) = (start, 0u64);
+    let mut at = start;
     for index in 0..appends.len() {
         let (before, rest) = appends.split_at_mut(index);
         let append = &mut rest[0];
-        // One bit for each queue, or for a few: most of many need not be looked for.
-        let bit = 1 << (append.queue().number() % 64);
-        let before = if seen & bit == 0 { &[] } else { &*before };
-        seen |= bit;
         let queue_offset = match next_offset(before, append.queue()) {
             Some(offset) => offset,
             None => state_of(append.queue())?.end(),
@@ -233,6 +227,7 @@ fn give_places<Q: Borrow<Arc<Queue>>>(
 
 /// The next offset of a queue if the last of these appends to it is stored.
 fn next_offset<Q: Borrow<Arc<Queue>>>(before: &[Append<Q>], queue: &Arc<Queue>) -> Option<i64> {
+    // What comes together is for few queues, as a rule.
     let last = before.iter().rev().find(|append| Arc::ptr_eq(append.queue(), queue))?;
     last.outcome.as_ref().ok().map(|appended| appended.queue_offset + last.len() as i64)
 }

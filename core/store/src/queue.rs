@@ -207,11 +207,6 @@ impl Queue {
         }
     }
 
-    /// Asks the processor for the state, which is about to change.
-    pub(crate) fn expect_append(&self) {
-        want(std::ptr::from_ref(&self.state).cast(), size_of_val(&self.state));
-    }
-
     /// As [`state`](Self::state), but gives up after a while: `None`.
     pub(crate) fn state_within(
         &self,
