@@ -44,7 +44,6 @@ fn append_by(
             mark
         })
         .collect();
-    records.rewind(marks[together]);
     let start = Instant::now();
     thread::scope(|scope| {
         for _ in 0..threads {
