@@ -20,7 +20,7 @@ pub trait Service: Send + Sync + 'static {
 
     /// All requests that arrived together over a connection are handled, and nothing is sent before this
     /// returns: for what is better done once for all of them, answers that were put off among it. Called on the
-    /// thread that handled them.
+    /// thread that handled them, which has handled nothing of other connections meanwhile.
     fn all_handled(&self, _connection: &Arc<Connection>, _answers: &mut Answers<'_>) {}
 
     /// Some of those requests are answered [later](Reply::Later). Called after

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
@@ -189,8 +189,13 @@ impl Task {
                     (last_activity, active) = (now, true);
                     match moved.map_err(End::Io)? {
                         Moved::In(length, room) => {
-                            let more = self.take_all(wire.stream(), length, room).await;
-                            self.all_handled();
+                            // In one go: nothing else may be handled on this thread before all of it is.
+                            let more = poll_fn(|context| {
+                                let more = self.take_all(context, wire.stream(), length, room);
+                                self.all_handled();
+                                Poll::Ready(more)
+                            });
+                            let more = more.await;
                             if !more? {
                                 return Ok(());
                             }
@@ -249,8 +254,9 @@ impl Task {
 
     /// Takes what a read brought, and what more is there if that filled the room: what arrived together
     /// is handled together. Returns whether anything can follow.
-    async fn take_all<R: AsyncRead + Unpin>(
+    fn take_all<R: AsyncRead + Unpin>(
         &mut self,
+        context: &mut Context<'_>,
         reader: &mut R,
         mut length: usize,
         mut room: usize,
@@ -267,10 +273,9 @@ impl Task {
                 return Ok(true);
             }
             room = self.incoming.make_room();
-            length = tokio::select! {
-                biased;
-                read = reader.read_buf(&mut self.incoming.bytes) => read.map_err(End::Io)?,
-                () = std::future::ready(()) => return Ok(true),
+            length = match pin!(reader.read_buf(&mut self.incoming.bytes)).poll(context) {
+                Poll::Ready(read) => read.map_err(End::Io)?,
+                Poll::Pending => return Ok(true),
             };
         }
     }

@@ -6,10 +6,12 @@ use bytes::{Bytes, BytesMut};
 use ferromq_net::*;
 use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
+use std::future::poll_fn;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -300,5 +302,50 @@ async fn whenever_a_connection_is_closed_it_ends() {
         (0..round % 1000).for_each(|_| std::hint::spin_loop());
         connection.close();
         tokio::time::timeout(10 * SECOND, task).await.expect("it ends").unwrap();
+    }
+}
+
+/// Notes whether requests are handled of which it has not been said that there are no more for now.
+#[derive(Default)]
+struct Together {
+    handled: AtomicUsize,
+    begun: AtomicBool,
+}
+
+impl Service for Together {
+    fn handle(&self, _: &Arc<Connection>, _: &Command, _: &mut ResponseWriter<'_>) -> Reply {
+        self.handled.fetch_add(1, Ordering::SeqCst);
+        self.begun.store(true, Ordering::SeqCst);
+        Reply::Later
+    }
+
+    fn all_handled(&self, _: &Arc<Connection>, _: &mut Answers<'_>) {
+        self.begun.store(false, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_thread_handles_nothing_else_between_requests_that_come_together() {
+    // More than one read takes, several times.
+    const REQUESTS: usize = 500;
+    let address = ([127, 0, 0, 1], 1).into();
+    let requests: BytesMut =
+        (0..REQUESTS).flat_map(|_| Command::request(ECHO).oneway().encode()).collect();
+    // However much others have left of what the runtime lets a task do at once.
+    for used in 0..256 {
+        let (mut near, far) = tokio::io::duplex(requests.len());
+        let service = Arc::new(Together::default());
+        let (_connection, run) = open(far, address, address, service.clone(), Limits::server());
+        let mut run = std::pin::pin!(run);
+        near.write_all(&requests).await.unwrap();
+        tokio::task::yield_now().await;
+        for _ in 0..used {
+            tokio::task::coop::consume_budget().await;
+        }
+        while service.handled.load(Ordering::SeqCst) < REQUESTS {
+            poll_fn(|context| Poll::Ready(assert!(run.as_mut().poll(context).is_pending()))).await;
+            assert!(!service.begun.load(Ordering::SeqCst), "{used} used before");
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -136,3 +136,35 @@ async fn what_a_connection_leaves_behind_is_nobody_elses() {
     assert_eq!(broker.log().max_offset("T", 0).unwrap(), 1);
     assert_eq!(broker.at_hand.gathered(), 0);
 }
+
+/// One thread serves both connections, in turn, as a runner of a crew does.
+#[tokio::test]
+async fn connections_of_a_thread_leave_each_others_sends_alone() {
+    const SENDS: usize = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start_on(Arc::new(OsDisk), config(), store_config(folder.path())).await;
+    let broker = broker.unwrap();
+    assert_eq!(together(&broker, &[send_to(0)]).await.0.len(), 1);
+    let sends: BytesMut = (0..SENDS).flat_map(|_| send_to(0).oneway().encode()).collect();
+    let mut stored = 1;
+    // However much others have left of what the runtime lets a task do at once.
+    for used in 0..130 {
+        let client = async || {
+            let (mut near, far) = tokio::io::duplex(sends.len());
+            near.write_all(&sends).await.unwrap();
+            drop(near);
+            broker.serve(far, ([127, 0, 0, 1], 1).into())
+        };
+        let (one, two) = (client().await, client().await);
+        tokio::task::yield_now().await;
+        for _ in 0..used {
+            tokio::task::coop::consume_budget().await;
+        }
+        tokio::join!(one, two);
+        stored += 2 * SENDS as i64;
+        let (answers, _) = together(&broker, &[max_offset(0)]).await;
+        let end = answers.values().next().unwrap().header::<OffsetResponse>().unwrap().offset;
+        assert_eq!(end, stored, "{used} used before");
+    }
+    broker.close().await;
+}
