@@ -216,7 +216,7 @@ fn read_cached(
     subscription: &Option<Arc<SubscriptionData>>,
 ) -> Result<Option<ReadResult>, StoreError> {
     let Some(queue) = reader.queue(broker, queue_id) else { return Ok(Some(NOTHING)) };
-    broker.store.read_cached(queue, offset, limits, &|tags| may_match(subscription, tags))
+    broker.store.read_cached(queue, offset, limits, |tags| may_match(subscription, tags))
 }
 
 /// The response code and remark of a read.
@@ -319,7 +319,7 @@ impl HeldPull {
             return Ok(NOTHING);
         };
         let filter = |tags| may_match(&self.subscription, tags);
-        broker.store.read(&queue, self.offset, self.limits, &filter)
+        broker.store.read(&queue, self.offset, self.limits, filter)
     }
 
     /// Reads, and answers or goes on waiting. Waits for the disk.

@@ -184,7 +184,7 @@ impl Store {
         queue: &Queue,
         offset: i64,
         limits: ReadLimits,
-        filter: &dyn Fn(i64) -> bool,
+        filter: impl Fn(i64) -> bool,
     ) -> Result<ReadResult, StoreError> {
         self.read_with(queue, offset, limits, filter, Patience::Wait)
     }
@@ -199,7 +199,7 @@ impl Store {
         queue: &Queue,
         offset: i64,
         limits: ReadLimits,
-        filter: &dyn Fn(i64) -> bool,
+        filter: impl Fn(i64) -> bool,
     ) -> Result<Option<ReadResult>, StoreError> {
         match self.read_with(queue, offset, limits, filter, Patience::Never) {
             Err(error) if error.would_block() => Ok(None),
@@ -212,7 +212,7 @@ impl Store {
         queue: &Queue,
         offset: i64,
         limits: ReadLimits,
-        filter: &dyn Fn(i64) -> bool,
+        filter: impl Fn(i64) -> bool,
         patience: Patience,
     ) -> Result<ReadResult, StoreError> {
         let (log, visible) = (&self.inner.log, self.visible());

@@ -137,7 +137,7 @@ fn pulls_check_checksums_if_they_are_told_to() {
     assert_eq!(bodies, [&b"first"[..], b"Xecond", b"third"], "handed out as it is");
     let queue = store.queue("T", 0).unwrap();
     let limits = ReadLimits { max_messages: 1, max_bytes: 1 << 20 };
-    let chunks = store.read(&queue, 1, limits, &|_| true).unwrap().chunks;
+    let chunks = store.read(&queue, 1, limits, |_| true).unwrap().chunks;
     assert!(
         records(&chunks[0])
             .all(|record: Result<RecordView<'_>, _>| record.unwrap().verify().is_err())

@@ -181,7 +181,7 @@ fn quiet(root: &Path, faults: &Arc<Faults>) -> Store {
 
 fn readable(store: &Store) -> i32 {
     let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
-    store.read(&store.queue("T", 0).unwrap(), 0, limits, &|_| true).unwrap().count
+    store.read(&store.queue("T", 0).unwrap(), 0, limits, |_| true).unwrap().count
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn bodies_of(store: &Store, topic: &str, id: i32) -> Vec<Vec<u8>> {
     let mut offset = store.min_offset(&queue).unwrap();
     let mut bodies = Vec::new();
     loop {
-        let result = store.read(&queue, offset, ALL, &|_| true).unwrap();
+        let result = store.read(&queue, offset, ALL, |_| true).unwrap();
         for (index, message) in messages(&result).into_iter().enumerate() {
             assert_eq!(message.queue_offset, offset + index as i64);
             bodies.push(message.body.to_vec());
@@ -98,13 +98,13 @@ fn what_is_stored_is_read() {
     put(&store, "T", 1, b"elsewhere");
     assert_eq!((first.queue_offset, second.queue_offset), (0, 1));
     let queue = store.queue("T", 0).unwrap();
-    let result = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let result = store.read(&queue, 0, ALL, |_| true).unwrap();
     assert_eq!((result.status, result.next_offset, result.max_offset), (ReadStatus::Found, 2, 2));
     assert_eq!(result.chunks.len(), 1, "neighbours are one slice");
     let read = messages(&result);
     assert_eq!(read[1].physical_offset, second.physical_offset);
     assert_eq!((&read[0].body[..], &read[1].body[..]), (&b"one"[..], &b"two"[..]));
-    assert_eq!(messages(&store.read(&queue, 1, ALL, &|_| true).unwrap()).len(), 1);
+    assert_eq!(messages(&store.read(&queue, 1, ALL, |_| true).unwrap()).len(), 1);
     assert!(store.record_at(second.physical_offset).is_some());
     assert!(store.record_at(second.physical_offset + 1).is_none());
 }
@@ -115,7 +115,7 @@ fn the_edges_of_a_queue() {
     let store = Store::open(config(directory.path())).unwrap();
     let queue = store.queue("T", 0).unwrap();
     let status = |offset| {
-        let result = store.read(&queue, offset, ALL, &|_| true).unwrap();
+        let result = store.read(&queue, offset, ALL, |_| true).unwrap();
         (result.status, result.next_offset)
     };
     assert_eq!(status(0), (ReadStatus::NoMessageInQueue, 0));
@@ -124,7 +124,7 @@ fn the_edges_of_a_queue() {
     assert_eq!(status(1), (ReadStatus::OffsetOverflowOne, 1));
     assert_eq!(status(2), (ReadStatus::OffsetOverflowBadly, 1));
     assert_eq!(status(-1), (ReadStatus::OffsetTooSmall, 0));
-    let none = store.read(&queue, 0, ALL, &|_| false).unwrap();
+    let none = store.read(&queue, 0, ALL, |_| false).unwrap();
     assert_eq!((none.status, none.next_offset), (ReadStatus::NoMatchedMessage, 1));
     assert!(!directory.path().join("consumequeue/U").exists());
     assert!(store.queue("T", -1).is_none());
@@ -138,14 +138,14 @@ fn filters_and_limits() {
         put_tagged(&store, "T", 0, &[index], if index % 10 == 0 { "A" } else { "B" }, "");
     }
     let queue = store.queue("T", 0).unwrap();
-    let tagged = |tag: i64| store.read(&queue, 0, ALL, &move |code| code == tag).unwrap();
+    let tagged = |tag: i64| store.read(&queue, 0, ALL, move |code| code == tag).unwrap();
     let result = tagged(tags_code(Some("A")));
     assert_eq!((result.count, result.next_offset), (10, 100));
     assert_eq!(tagged(tags_code(Some("B"))).count, 32);
     let few = ReadLimits { max_messages: 32, max_bytes: 150 };
-    assert_eq!(store.read(&queue, 0, few, &|_| true).unwrap().count, 1);
+    assert_eq!(store.read(&queue, 0, few, |_| true).unwrap().count, 1);
     let many = ReadLimits { max_messages: 1000, max_bytes: usize::MAX };
-    assert_eq!(store.read(&queue, 0, many, &|_| true).unwrap().count, 32);
+    assert_eq!(store.read(&queue, 0, many, |_| true).unwrap().count, 32);
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn expired_segments_go_and_readers_keep_theirs() {
         put(&store, "T", 0, &vec![index as u8; 500]);
     }
     let queue = store.queue("T", 0).unwrap();
-    let held = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let held = store.read(&queue, 0, ALL, |_| true).unwrap();
     until("the flush", || store.log_flushed() == store.log_end());
     assert_eq!(store.remove_expired(SystemTime::now()).unwrap(), 0);
     let later = SystemTime::now() + Duration::from_secs(73 * 3600);
@@ -413,9 +413,9 @@ fn expired_segments_go_and_readers_keep_theirs() {
     assert_eq!(messages(&held).len(), 32);
     let min = store.min_offset(&queue).unwrap();
     assert!(min > 500 && min < 1000, "{min}");
-    let moved = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let moved = store.read(&queue, 0, ALL, |_| true).unwrap();
     assert_eq!((moved.status, moved.next_offset), (ReadStatus::OffsetTooSmall, min));
-    assert_eq!(messages(&store.read(&queue, min, ALL, &|_| true).unwrap())[0].queue_offset, min);
+    assert_eq!(messages(&store.read(&queue, min, ALL, |_| true).unwrap())[0].queue_offset, min);
     drop((held, moved));
     drop(store);
     let store = Store::open(config(directory.path())).unwrap();

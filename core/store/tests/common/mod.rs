@@ -48,7 +48,7 @@ pub fn put(store: &Store, topic: &str, body: &[u8], keys: &str) -> Appended {
 pub fn read(store: &Store, topic: &str, offset: i64) -> (Vec<Vec<u8>>, ReadResult) {
     let queue = store.queue(topic, 0).unwrap();
     let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
-    let result = store.read(&queue, offset, limits, &|_| true).unwrap();
+    let result = store.read(&queue, offset, limits, |_| true).unwrap();
     let bodies = result.chunks.iter().flat_map(|chunk| records(chunk));
     (bodies.map(|record| record.unwrap().body().to_vec()).collect(), result)
 }

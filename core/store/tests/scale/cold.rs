@@ -36,12 +36,12 @@ fn what_is_not_in_memory_is_read_only_by_those_who_may_wait() {
     drop_cached(directory.path());
     let store = open();
     let queue = store.queue("T", 0).unwrap();
-    let cached = |offset| store.read_cached(&queue, offset, ALL, &|_| true).unwrap();
+    let cached = |offset| store.read_cached(&queue, offset, ALL, |_| true).unwrap();
     assert!(cached(0).is_none(), "nothing is known of the queue yet");
     // Learning the queue's end does not bring the messages into memory.
     assert_eq!(store.max_offset(&queue).unwrap(), 100);
     assert!(cached(0).is_none());
-    let read = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let read = store.read(&queue, 0, ALL, |_| true).unwrap();
     assert!(read.count > 0);
     let again = cached(0).expect("now it is");
     assert_eq!((again.count, again.next_offset), (read.count, read.next_offset));
@@ -63,11 +63,11 @@ fn what_was_written_here_is_missed_once_the_system_has_taken_it_back() {
         put(&store, "T", 0, &[7; 4000]);
     }
     let queue = store.queue("T", 0).unwrap();
-    let cached = || store.read_cached(&queue, 0, ALL, &|_| true).unwrap();
+    let cached = || store.read_cached(&queue, 0, ALL, |_| true).unwrap();
     store.flush();
     drop_cached(&directory.path().join("commitlog"));
     assert!(cached().is_none());
-    let read = store.read(&queue, 0, ALL, &|_| true).unwrap();
+    let read = store.read(&queue, 0, ALL, |_| true).unwrap();
     assert_eq!(cached().expect("now it is there").count, read.count);
 }
 
@@ -82,12 +82,12 @@ fn pages_are_counted_until_something_is_fetched() {
     }
     let queue = store.queue("T", 0).unwrap();
     let questions = || {
-        store.read_cached(&queue, 0, ALL, &|_| true).unwrap().expect("written here");
+        store.read_cached(&queue, 0, ALL, |_| true).unwrap().expect("written here");
         (watch.asked.swap(0, Ordering::SeqCst), watch.asked_still.swap(0, Ordering::SeqCst))
     };
     let (asked, still) = questions();
     assert!(asked == 0 && still > 0);
-    store.read(&queue, 0, ALL, &|_| true).unwrap();
+    store.read(&queue, 0, ALL, |_| true).unwrap();
     let (asked, still) = questions();
     assert!(asked > 0 && still == 0);
 }
@@ -121,7 +121,7 @@ fn what_is_known_of_a_segment_goes_with_it() {
     }
     let queue = store.queue("T", 0).unwrap();
     let cached = |offset| {
-        store.read_cached(&queue, offset, ALL, &|_| true).unwrap().expect("written just now")
+        store.read_cached(&queue, offset, ALL, |_| true).unwrap().expect("written just now")
     };
     for _ in 0..2 {
         let read = cached(0);

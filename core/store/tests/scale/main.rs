@@ -55,7 +55,7 @@ fn put(store: &Store, topic: &str, id: i32, body: &[u8]) -> Appended {
 const ALL: ReadLimits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
 
 fn read(store: &Store, topic: &str, id: i32, offset: i64) -> ReadResult {
-    store.read(&store.queue(topic, id).unwrap(), offset, ALL, &|_| true).unwrap()
+    store.read(&store.queue(topic, id).unwrap(), offset, ALL, |_| true).unwrap()
 }
 
 /// How many files below a directory this process has open.

@@ -133,7 +133,7 @@ fn a_deleted_topic_leaves_no_file_even_under_those_who_still_use_it() {
     assert!(!folder.exists());
     assert_eq!(open_files(&folder), 0);
     // Someone who got the queue before can neither bring it back nor read what is gone.
-    assert_eq!(store.read(&before, 0, ALL, &|_| true).unwrap().count, 0);
+    assert_eq!(store.read(&before, 0, ALL, |_| true).unwrap().count, 0);
     let host = "127.0.0.1:10911".parse().unwrap();
     let record = ferromq_protocol::record::NewRecord {
         topic: "Gone",

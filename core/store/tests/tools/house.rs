@@ -82,7 +82,7 @@ pub fn served(store: &Store, topic: &str, id: i32) -> Vec<(i64, usize)> {
     let mut offset = min;
     while offset < max {
         let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
-        let read = store.read(&queue, offset, limits, &|_| true).unwrap();
+        let read = store.read(&queue, offset, limits, |_| true).unwrap();
         assert!(read.next_offset > offset, "{topic}-{id} hangs at {offset}: {:?}", read.status);
         for chunk in &read.chunks {
             for record in ferromq_protocol::record::records(chunk) {

@@ -57,7 +57,7 @@ pub(crate) fn read(count: usize) -> Result<(), Failure> {
     let limits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
     for number in 0..count {
         let from = (number * 32 % BACKLOG) as i64;
-        let found = store.read(&queue, from, limits, &|_| true)?;
+        let found = store.read(&queue, from, limits, |_| true)?;
         if black_box(found.count) != 32 {
             return Err(format!("{} messages instead of 32", found.count).into());
         }
