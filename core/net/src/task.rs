@@ -21,9 +21,9 @@ use tokio::time::Instant;
 pub struct Limits {
     /// A connection over which nothing moved for so long is closed.
     pub idle: Duration,
-    /// While so many bytes wait to be written, nothing is read.
+    /// While so many bytes wait to be written, nothing is read, and nothing handled that was.
     pub unwritten: usize,
-    /// While so many requests wait for a later answer, nothing is read.
+    /// While so many requests wait for a later answer, likewise.
     pub parked: usize,
     /// Beyond so many queued bytes, requests to the peer are refused.
     pub outbox: usize,
@@ -86,6 +86,7 @@ pub(crate) fn over<W: Wire + 'static>(
         outgoing: Outgoing::default(),
         called: true,
         later: false,
+        left: false,
     };
     let run = async move {
         let ending = ending;
@@ -135,8 +136,10 @@ struct Task {
     outgoing: Outgoing,
     /// Whether others may have queued something, or said when to look for what has waited too long.
     called: bool,
-    /// Whether any request of the last read is to be answered later.
+    /// Whether any request of those that are handled together is to be answered later.
     later: bool,
+    /// Whether something that was read is left to handle.
+    left: bool,
 }
 
 impl Task {
@@ -164,6 +167,12 @@ impl Task {
                 last_activity = Instant::now();
             }
             let may_read = self.may_read();
+            if self.left && may_read {
+                let taken = self.take_requests();
+                self.all_handled();
+                taken?;
+                continue;
+            }
             if self.incoming.is_little() {
                 self.incoming.release();
                 self.outgoing.release();
@@ -247,6 +256,7 @@ impl Task {
         Ok(self.outgoing.len() < before)
     }
 
+    /// Whether the peer gets rid of its answers.
     fn may_read(&self) -> bool {
         self.outgoing.len() < self.limits.unwritten
             && self.connection.parked.load(Ordering::Relaxed) < self.limits.parked
@@ -280,8 +290,15 @@ impl Task {
         }
     }
 
+    /// Takes what has come whole, unless answers cannot leave meanwhile: those to a few hundred bytes may be
+    /// megabytes each.
     fn take_requests(&mut self) -> Result<(), End> {
+        self.left = false;
         loop {
+            if !self.may_read() {
+                self.left = true;
+                return Ok(());
+            }
             // Commands are large; like this none is copied on its way.
             match self.decoder.decode(&mut self.incoming.bytes) {
                 Ok(Some(command)) if command.is_response() => self.connection.complete(command),

@@ -9,6 +9,7 @@ use ferromq_protocol::code::response;
 use std::future::poll_fn;
 use std::io::Write;
 use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
@@ -98,6 +99,12 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         assert!(tokio::time::Instant::now() < end, "{what} did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Lets a connection's task run until it waits.
+async fn until_it_waits(mut run: Pin<&mut impl Future<Output = ()>>) {
+    let waits = poll_fn(|context| Poll::Ready(run.as_mut().poll(context).is_pending())).await;
+    assert!(waits, "it has ended");
 }
 
 /// More than a socket takes at once, some of it from memory and some from a file that says from
@@ -250,6 +257,32 @@ async fn a_peer_that_does_not_read_is_not_read_from() {
 }
 
 #[tokio::test]
+async fn what_one_read_brought_is_not_handled_for_a_peer_that_does_not_read_either() {
+    const REQUESTS: usize = 1000;
+    let address = ([127, 0, 0, 1], 1).into();
+    let requests: BytesMut = (0..REQUESTS).flat_map(|_| Command::request(BIG).encode()).collect();
+    let (mut near, far) = tokio::io::duplex(requests.len());
+    let sample = Arc::new(Sample::default());
+    let limits = Limits { unwritten: 64 << 10, ..Limits::server() };
+    let (_connection, run) = open(far, address, address, sample.clone(), limits);
+    let mut run = pin!(run);
+    near.write_all(&requests).await.unwrap();
+    for _ in 0..100 {
+        until_it_waits(run.as_mut()).await;
+        tokio::task::yield_now().await;
+    }
+    // The stream holds one, and one more is made before so much waits.
+    assert_eq!(sample.handled.load(Ordering::SeqCst), 2);
+    let mut answers = vec![0; REQUESTS * 100_010];
+    let read = async {
+        near.read_exact(&mut answers).await.unwrap();
+        drop(near);
+    };
+    tokio::join!(read, run);
+    assert_eq!(sample.handled.load(Ordering::SeqCst), REQUESTS);
+}
+
+#[tokio::test]
 async fn silent_connections_are_closed() {
     let limits = Limits { idle: Duration::from_millis(100), ..Limits::server() };
     let (sample, _server, address) = start(ServerOptions { limits, ..Default::default() }).await;
@@ -336,14 +369,14 @@ async fn a_thread_handles_nothing_else_between_requests_that_come_together() {
         let (mut near, far) = tokio::io::duplex(requests.len());
         let service = Arc::new(Together::default());
         let (_connection, run) = open(far, address, address, service.clone(), Limits::server());
-        let mut run = std::pin::pin!(run);
+        let mut run = pin!(run);
         near.write_all(&requests).await.unwrap();
         tokio::task::yield_now().await;
         for _ in 0..used {
             tokio::task::coop::consume_budget().await;
         }
         while service.handled.load(Ordering::SeqCst) < REQUESTS {
-            poll_fn(|context| Poll::Ready(assert!(run.as_mut().poll(context).is_pending()))).await;
+            until_it_waits(run.as_mut()).await;
             assert!(!service.begun.load(Ordering::SeqCst), "{used} used before");
             tokio::task::yield_now().await;
         }
