@@ -7,6 +7,7 @@ use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
 use crate::marks::Marks;
+use crate::waiting_room::{Seat, overload};
 use ferromq_model::{flags, names, perm};
 use ferromq_net::{Connection, Reply, Responder, ResponseWriter};
 use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
@@ -53,7 +54,10 @@ fn handle_with(
         }
         Ok(Sent::NeedsTopic) => {
             at_hand.store(broker, connection, &mut writer.others());
-            create_aside(broker, connection, request.clone());
+            match Seat::take(broker, request) {
+                Ok(seat) => create_aside(broker, connection, request.clone(), seat),
+                Err(failure) => return writer.write(refused(broker, request, failure)),
+            }
             Reply::Later
         }
         Err(failure) => writer.write(refused(broker, request, failure)),
@@ -69,10 +73,11 @@ pub(crate) fn refused<F>(broker: &Inner, request: &Command<F>, failure: Failure)
 
 /// Handles the first message of a topic on a thread that may wait for the disk: the topic must
 /// outlive whatever is acknowledged to be in it.
-fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command) {
+fn create_aside(broker: &Arc<Inner>, connection: &Arc<Connection>, request: Command, seat: Seat) {
     let (broker, connection) = (broker.clone(), connection.clone());
     let responder = Responder::new(&connection, &request);
     tokio::task::spawn_blocking(move || {
+        let _seat = seat;
         let reply = responder.handle(|writer| match create(&broker, &request) {
             Ok(()) => {
                 // Threads that wait come and go, and need keep nothing.
@@ -116,8 +121,7 @@ fn gather(
     let message = Message::new(broker, marks, &header, &topic.config, dead_letters)?;
     let waits = broker.store.sync_flush() && message.wait;
     if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
-        let remark = "[OVERLOAD]system busy, start flow control for a while";
-        return Err(Failure::new(response::SYSTEM_BUSY, remark));
+        return Err(overload());
     }
     let (topic, queue) = match message.elsewhere {
         true => (None, queue_elsewhere(broker, &message)?),

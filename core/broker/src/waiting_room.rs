@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(2);
 /// The most requests that wait.
 const MOST: usize = 10_000;
-/// The most bytes that wait.
+/// The most bytes that wait, those whose topics have to be made first among them.
 const MOST_BYTES: usize = 64 << 20;
 /// What a record takes beyond its body, in all but odd cases: properties and fixed fields.
 const MARGIN: usize = 40_000;
@@ -37,20 +37,47 @@ struct Guest {
     responder: Responder,
     handler: Handler,
     since: Instant,
-}
-
-#[derive(Default)]
-struct Guests {
-    queue: VecDeque<Guest>,
-    bytes: usize,
+    seat: Seat,
 }
 
 /// The requests that wait.
 #[derive(Default)]
 pub(crate) struct WaitingRoom {
-    guests: Mutex<Guests>,
+    guests: Mutex<VecDeque<Guest>>,
     /// How many wait or are just being handled.
     count: AtomicUsize,
+    /// How many bytes have a seat.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// Room for the body of a request that waits for the disk, here or elsewhere.
+pub(crate) struct Seat {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Seat {
+    /// A seat, as long as there are some.
+    ///
+    /// # Errors
+    /// The request is to come back.
+    pub(crate) fn take(broker: &Inner, request: &Command) -> Result<Self, Failure> {
+        let seat = Seat { all: broker.waiting_room.bytes.clone(), bytes: request.body.len() };
+        let before = seat.all.fetch_add(seat.bytes, Ordering::Relaxed);
+        if before + seat.bytes > MOST_BYTES { Err(overload()) } else { Ok(seat) }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// What too many are told.
+pub(crate) fn overload() -> Failure {
+    let remark = "[OVERLOAD]system busy, start flow control for a while";
+    Failure::new(response::SYSTEM_BUSY, remark)
 }
 
 /// Handles a request at once, or when there is room in the log.
@@ -67,18 +94,19 @@ pub(crate) fn handle(
         return handler(broker, connection, request, writer);
     }
     broker.at_hand.store(broker, connection, &mut writer.others());
-    let length = request.body.len();
+    let seat = match Seat::take(broker, request) {
+        Ok(seat) => seat,
+        Err(failure) => return writer.write(send::refused(broker, request, failure)),
+    };
     let mut guests = room.guests.lock();
-    if guests.queue.len() >= MOST || guests.bytes + length > MOST_BYTES {
+    if guests.len() >= MOST {
         drop(guests);
-        let remark = "[OVERLOAD]system busy, start flow control for a while";
-        return writer.write(refuse(broker, request, remark));
+        return writer.write(send::refused(broker, request, overload()));
     }
     let responder = Responder::new(connection, request);
     let (connection, request) = (connection.clone(), request.clone());
     let since = Instant::now();
-    guests.bytes += length;
-    guests.queue.push_back(Guest { connection, request, responder, handler, since });
+    guests.push_back(Guest { connection, request, responder, handler, since, seat });
     if room.count.fetch_add(1, Ordering::SeqCst) == 0 {
         tokio::spawn(serve(broker.clone()));
     }
@@ -89,10 +117,6 @@ fn would_wait(broker: &Inner, request: &Command) -> bool {
     broker.store.would_wait(request.body.len() + MARGIN + broker.at_hand.gathered())
 }
 
-fn refuse(broker: &Inner, request: &Command, remark: &'static str) -> Command {
-    send::refused(broker, request, Failure::new(response::SYSTEM_BUSY, remark))
-}
-
 /// Handles those that wait, one after the other, until nobody does.
 async fn serve(broker: Arc<Inner>) {
     let room = &broker.waiting_room;
@@ -101,11 +125,13 @@ async fn serve(broker: Arc<Inner>) {
             tokio::time::sleep(LOOK).await;
             continue;
         };
-        let Guest { connection, request, responder, handler, .. } = guest;
+        let Guest { connection, request, responder, handler, seat, .. } = guest;
+        drop(seat);
         let reply = responder.handle(|writer| match waits {
             true => {
                 let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
-                writer.write(refuse(&broker, &request, remark))
+                let failure = Failure::new(response::SYSTEM_BUSY, remark);
+                writer.write(send::refused(&broker, &request, failure))
             }
             false => {
                 let reply = handler(&broker, &connection, &request, writer);
@@ -127,14 +153,12 @@ async fn serve(broker: Arc<Inner>) {
 /// still is none.
 fn next(broker: &Inner) -> Option<(Guest, bool)> {
     let mut guests = broker.waiting_room.guests.lock();
-    let first = guests.queue.front()?;
+    let first = guests.front()?;
     let waits = would_wait(broker, &first.request);
     if waits && first.since.elapsed() < PATIENCE {
         return None;
     }
-    let guest = guests.queue.pop_front()?;
-    guests.bytes -= guest.request.body.len();
-    Some((guest, waits))
+    guests.pop_front().map(|guest| (guest, waits))
 }
 
 #[cfg(test)]

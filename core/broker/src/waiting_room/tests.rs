@@ -1,3 +1,4 @@
+use super::MOST_BYTES;
 use crate::broker::Broker;
 use crate::testing::{Client, PATIENCE, SlowDisk, config, store_config};
 use ferromq_protocol::code::response;
@@ -90,4 +91,37 @@ async fn a_disk_that_is_just_not_ahead_is_waited_for_in_order() {
     assert_eq!(offsets, expected, "sent and stored in the same order");
     assert!(!stored.is_empty());
     broker.close().await;
+}
+
+/// Messages whose topics have to be made first wait for the disk as well.
+#[test]
+fn what_waits_for_its_topic_is_bounded_like_what_waits_for_a_segment() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = store_config(folder.path());
+        store.mapped_file_size_commit_log = 16 << 20;
+        let broker = Broker::start(config(), store).await.unwrap();
+        let client = Client::new(&broker);
+        // Nobody gets to the disk while this waits.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let waits = tokio::task::spawn_blocking(move || _ = released.recv());
+        let mut sends = JoinSet::new();
+        for _ in 0..20 {
+            let client = client.clone();
+            sends.spawn(async move { client.send(MOST_BYTES / 16).await });
+        }
+        for _ in 16..20 {
+            let refused = sends.join_next().await.unwrap().unwrap();
+            assert_eq!(refused.code, response::SYSTEM_BUSY);
+            assert!(refused.remark().starts_with("[OVERLOAD]"), "{}", refused.remark());
+        }
+        drop(release);
+        waits.await.unwrap();
+        let answers = sends.join_all().await;
+        assert!(answers.iter().any(|answer| answer.code == response::SUCCESS));
+        assert_eq!(client.send(MOST_BYTES / 16).await.code, response::SUCCESS, "no bytes are left");
+        broker.close().await;
+    });
 }

@@ -149,13 +149,13 @@ async fn connections_of_a_thread_leave_each_others_sends_alone() {
     let mut stored = 1;
     // However much others have left of what the runtime lets a task do at once.
     for used in 0..130 {
-        let client = async || {
+        let sent = async || {
             let (mut near, far) = tokio::io::duplex(sends.len());
             near.write_all(&sends).await.unwrap();
-            drop(near);
-            broker.serve(far, ([127, 0, 0, 1], 1).into())
+            far
         };
-        let (one, two) = (client().await, client().await);
+        let [one, two] = [sent().await, sent().await]
+            .map(|stream| broker.serve(stream, ([127, 0, 0, 1], 1).into()));
         tokio::task::yield_now().await;
         for _ in 0..used {
             tokio::task::coop::consume_budget().await;
