@@ -81,7 +81,9 @@ pub struct ReadLimits {
 pub(crate) struct TransferLimits {
     pub(crate) memory: (usize, i32),
     pub(crate) disk: (usize, i32),
-    pub(crate) filter_bytes: i64,
+    /// How many entries are looked through for those that pass, at least; and at most, however many messages
+    /// are asked for: as many as a queue's file has.
+    pub(crate) looked_through: (usize, usize),
     /// Records within so many bytes of the log's end count as in memory.
     pub(crate) in_memory: i64,
     /// Records within so many bytes of the log's end are there for certain: they have only just been
@@ -102,7 +104,10 @@ impl TransferLimits {
                 config.max_transfer_bytes_on_message_in_disk as usize,
                 config.max_transfer_count_on_message_in_disk,
             ),
-            filter_bytes: config.max_filter_message_size,
+            looked_through: (
+                (config.max_filter_message_size as u64 / ENTRY) as usize,
+                (config.queue_file_size() / ENTRY) as usize,
+            ),
             in_memory: memory / 100 * config.access_message_in_memory_max_ratio,
             recent: config.mapped_file_size_commit_log.min(64 << 20),
         }
@@ -150,7 +155,8 @@ pub(crate) fn read(
         return Ok(result);
     }
     let most = limits.max_messages.min(transfer.memory.1.max(transfer.disk.1)).max(1);
-    let scan = (transfer.filter_bytes / ENTRY as i64).max(limits.max_messages.into()) as usize;
+    let (least_scan, most_scan) = transfer.looked_through;
+    let scan = (limits.max_messages.max(0) as usize).min(most_scan).max(least_scan);
     // Most reads match everything; reading entries for a whole scan would waste their time.
     let mut step = (most as usize).min(scan);
     let (mut looked_at, mut entries) = (0, Vec::with_capacity(step));

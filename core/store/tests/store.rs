@@ -149,6 +149,23 @@ fn filters_and_limits() {
 }
 
 #[test]
+fn however_many_a_reader_wants_it_is_shown_no_more_entries_than_a_file_has() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = StoreConfig { max_filter_message_size: 20 * 10, ..config(directory.path()) };
+    let store = Store::open(store).unwrap();
+    (0..200).for_each(|_| _ = put(&store, "T", 0, b"x"));
+    let queue = store.queue("T", 0).unwrap();
+    for (max_messages, looked_at) in [(-1, 10), (10, 10), (30, 30), (i32::MAX, 64)] {
+        let limits = ReadLimits { max_messages, max_bytes: usize::MAX };
+        let nothing = store.read(&queue, 0, limits, &|_| false).unwrap();
+        assert_eq!(
+            (nothing.status, nothing.next_offset),
+            (ReadStatus::NoMatchedMessage, looked_at)
+        );
+    }
+}
+
+#[test]
 fn segments_roll_over_and_everything_survives_a_clean_restart() {
     let directory = tempfile::tempdir().unwrap();
     let bodies: Vec<Vec<u8>> = (0..300u32).map(|n| vec![n as u8; 500 + n as usize]).collect();
