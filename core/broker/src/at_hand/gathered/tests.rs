@@ -142,8 +142,10 @@ async fn what_a_connection_leaves_behind_is_nobody_elses() {
 async fn connections_of_a_thread_leave_each_others_sends_alone() {
     const SENDS: usize = 200;
     let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start_on(Arc::new(OsDisk), config(), store_config(folder.path())).await;
-    let broker = broker.unwrap();
+    let mut store = store_config(folder.path());
+    // All goes into one segment: no send waits for the next.
+    store.mapped_file_size_commit_log = 64 << 20;
+    let broker = Broker::start_on(Arc::new(OsDisk), config(), store).await.unwrap();
     assert_eq!(together(&broker, &[send_to(0)]).await.0.len(), 1);
     let sends: BytesMut = (0..SENDS).flat_map(|_| send_to(0).oneway().encode()).collect();
     let mut stored = 1;
