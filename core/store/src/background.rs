@@ -3,7 +3,7 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::error::StoreError;
-use crate::index::Writer;
+use crate::index::{TOGETHER, Writer};
 use crate::keys::NewKeys;
 use crate::store::Inner;
 use crate::work::Work;
@@ -60,6 +60,8 @@ const MANY_QUEUES: usize = 64;
 const QUEUES_PAUSE: Duration = Duration::from_millis(100);
 /// How long the index may stay behind the log.
 const INDEX_PAUSE: Duration = Duration::from_millis(20);
+/// So many keys in one go are few. Where more come, the index would stay behind if it waited for others in between.
+const FEW_KEYS: usize = 1024;
 /// How much of the log is looked at before saying how far that is, in bytes.
 const INDEX_RUN: i64 = 1 << 20;
 /// How long to wait for room on a full disk.
@@ -300,7 +302,15 @@ struct Entering<'a> {
 impl Entering<'_> {
     /// Enters keys that are in memory.
     fn enter(&mut self, keys: &NewKeys) -> Result<(), StoreError> {
-        let entered = keys.iter().try_for_each(|key| self.writer.enter_key(key));
+        let few = keys.len() <= FEW_KEYS;
+        let entered = keys.chunks(TOGETHER).try_for_each(|some| {
+            some.iter().try_for_each(|key| self.writer.enter_key(key))?;
+            if few {
+                // Nobody who wants this core waits for more than these.
+                std::thread::yield_now();
+            }
+            Ok(())
+        });
         let next = match entered.and_then(|()| self.writer.finish()) {
             Ok(()) => Ok(self.position.max(keys.range().end)),
             Err(error) => Err((self.writer.first_left().unwrap_or(self.position), error)),

@@ -367,7 +367,7 @@ const READY: Range<usize> = 1 << 10..64 << 10;
 
 /// So many keys are entered together. Their slots lie all over the file, and hardly any is in a cache of the
 /// processor: memory is asked for all of them before the first is waited for.
-const TOGETHER: usize = 64;
+pub(crate) const TOGETHER: usize = 64;
 
 /// A key that is to be entered.
 struct NewEntry {

@@ -144,7 +144,12 @@ impl NewKeys {
         self.range.clone()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &NewKey> {
-        self.keys.iter()
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// All, so many at once.
+    pub(crate) fn chunks(&self, length: usize) -> impl Iterator<Item = &[NewKey]> {
+        self.keys.chunks(length)
     }
 }
