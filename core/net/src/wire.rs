@@ -97,10 +97,11 @@ impl Wire for TcpStream {
     }
 }
 
-/// Not every file system passes its files on.
+/// Not every file system passes its files on, and not every process may ask for that: filters of system calls
+/// answer EPERM.
 fn is_unsupported(error: &io::Error) -> bool {
-    let errno = Errno::from_io_error(error);
-    errno.is_some_and(|errno| [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP].contains(&errno))
+    let refusals = [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM];
+    Errno::from_io_error(error).is_some_and(|errno| refusals.contains(&errno))
 }
 
 /// Tries to write, and again when the socket takes more.
@@ -116,5 +117,17 @@ fn when_writable(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             written => return Poll::Ready(written),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_does_not_pass_on_goes_out_from_memory_but_not_what_the_disk_has_lost() {
+        let goes_from_memory = |errno: Errno| is_unsupported(&errno.into());
+        assert!([Errno::INVAL, Errno::NOSYS, Errno::PERM].into_iter().all(goes_from_memory));
+        assert!(![Errno::IO, Errno::PIPE, Errno::CONNRESET].into_iter().any(goes_from_memory));
     }
 }

@@ -3,7 +3,7 @@
 use crate::disk::{DirEntry, Disk, FileSystem, RandomFile, Segment, Space, Words};
 use crate::mapped::{MappedSegment, MappedWords, begin_to_write};
 use rustix::fs::{FallocateFlags, OFlags, SeekFrom};
-use rustix::io::ReadWriteFlags;
+use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSliceMut, Write};
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub(crate) fn reserve(file: &File, length: u64) -> io::Result<()> {
     }
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
         Ok(()) => Ok(()),
-        Err(rustix::io::Errno::OPNOTSUPP) => {
+        Err(Errno::OPNOTSUPP) => {
             // Such file systems get zeros written; slow, but a full disk is still an error here.
             write_zeros(file, present..length)
         }
@@ -58,9 +58,9 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<Arc<dyn RandomFile>> {
 fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
     match rustix::fs::seek(file, SeekFrom::Data(at)) {
         Ok(found) => Ok(Some(found)),
-        Err(rustix::io::Errno::NXIO) => Ok(None),
+        Err(Errno::NXIO) => Ok(None),
         // A file system that does not know.
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => Ok(Some(at)),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(at)),
         Err(error) => Err(error.into()),
     }
 }
@@ -239,6 +239,12 @@ impl FileSystem for OsFileSystem {
     }
 }
 
+/// Whether a failure says no more than that the system does not read without waiting: it does not know how, for
+/// this file, or does not let this process ask, as filters of system calls say.
+fn cannot_tell(errno: Errno) -> bool {
+    matches!(errno, Errno::OPNOTSUPP | Errno::NOSYS | Errno::PERM)
+}
+
 struct OsFile(File);
 
 impl RandomFile for OsFile {
@@ -263,9 +269,7 @@ impl RandomFile for OsFile {
         let mut parts = [IoSliceMut::new(buffer)];
         match rustix::io::preadv2(&self.0, &mut parts, at, ReadWriteFlags::NOWAIT) {
             // Where the system cannot tell, a short look at the file is the lesser evil.
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
-                self.read_at(buffer, at)
-            }
+            Err(errno) if cannot_tell(errno) => self.read_at(buffer, at),
             Ok(read) if read < buffer.len() => Err(io::ErrorKind::WouldBlock.into()),
             other => Ok(other?),
         }
@@ -282,7 +286,7 @@ impl RandomFile for OsFile {
         }
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         match rustix::fs::fallocate(&self.0, hole, range.start, length) {
-            Err(rustix::io::Errno::OPNOTSUPP) => write_zeros(&self.0, range),
+            Err(Errno::OPNOTSUPP) => write_zeros(&self.0, range),
             other => Ok(other?),
         }
     }
@@ -293,5 +297,16 @@ impl RandomFile for OsFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_does_not_read_without_waiting_is_no_failure_of_the_disk() {
+        assert!([Errno::OPNOTSUPP, Errno::NOSYS, Errno::PERM].into_iter().all(cannot_tell));
+        assert!(![Errno::IO, Errno::AGAIN, Errno::BADF].into_iter().any(cannot_tell));
     }
 }

@@ -157,7 +157,7 @@ fn however_many_a_reader_wants_it_is_shown_no_more_entries_than_a_file_has() {
     let queue = store.queue("T", 0).unwrap();
     for (max_messages, looked_at) in [(-1, 10), (10, 10), (30, 30), (i32::MAX, 64)] {
         let limits = ReadLimits { max_messages, max_bytes: usize::MAX };
-        let nothing = store.read(&queue, 0, limits, &|_| false).unwrap();
+        let nothing = store.read(&queue, 0, limits, |_| false).unwrap();
         assert_eq!(
             (nothing.status, nothing.next_offset),
             (ReadStatus::NoMatchedMessage, looked_at)
