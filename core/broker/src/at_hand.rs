@@ -8,7 +8,7 @@
 mod gathered;
 mod readers;
 
-pub(crate) use gathered::{Gathered, GatheredSend};
+pub(crate) use gathered::{Destination, Gathered, GatheredSend};
 pub(crate) use readers::{KnownReaders, Reader};
 
 use crate::answer::Failure;
@@ -23,12 +23,16 @@ use ferromq_protocol::body::TopicConfig;
 use ferromq_store::Queue;
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use smallvec::SmallVec;
 use std::cell::{RefCell, RefMut};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use thread_local::ThreadLocal;
 
-/// The most topics that are at hand, and the most readers.
+/// The most topics that are at hand, and the most readers. A read may bring some more topics.
 const MOST: usize = 1024;
+/// The most queues of them, those included whose topics have changed since they were looked up.
+const MOST_QUEUES: usize = 16 << 10;
 
 /// What each of the threads has that handle the requests of connections.
 #[derive(Default)]
@@ -65,6 +69,7 @@ impl Threads {
             let mut at_hand = at_hand.borrow_mut();
             at_hand.store(broker, connection, answers);
             at_hand.topics.settle(&broker.stats);
+            at_hand.topics.begin_anew_if_many();
         }
     }
 
@@ -106,63 +111,126 @@ impl AtHand {
     }
 }
 
-/// Topics that were looked up.
+/// Topics that were looked up, and what goes with them. With a hundred topics each is in no near cache any more when the
+/// next message for it comes, so a send looks at little of it.
 #[derive(Default)]
 pub(crate) struct KnownTopics {
     topics: IndexMap<Box<str>, KnownTopic, RandomState>,
-    /// Which of them have counted something that the statistics do not have yet.
-    counting: Vec<usize>,
+    /// Those of their queues that were needed.
+    queues: Vec<Arc<Queue>>,
+    counted: Vec<CountedOf>,
+}
+
+/// What a topic has counted that the statistics do not have yet.
+struct CountedOf {
+    /// The topic's place.
+    topic: usize,
+    puts: Puts,
 }
 
 impl KnownTopics {
-    /// A topic, if there is one of that name that would outlive a crash, and its place among those at hand.
+    /// The place of a topic among those at hand, if there is one of that name that would outlive a crash. It stays
+    /// there until all that came together is handled.
     #[inline]
-    pub(crate) fn find(&mut self, broker: &Inner, name: &str) -> Option<(usize, &mut KnownTopic)> {
+    pub(crate) fn find(&mut self, broker: &Inner, name: &str) -> Option<usize> {
         let as_of = broker.topics.changes();
-        let known = self.topics.get_full(name).filter(|(_, _, topic)| topic.as_of == as_of);
-        let place = match known.map(|(place, ..)| place) {
-            Some(place) => place,
-            None => self.look_up(broker, name, as_of)?,
-        };
-        self.topics.get_index_mut(place).map(|(_, topic)| (place, topic))
-    }
-
-    /// The topic at a place, if it is still of that name.
-    fn at(&mut self, place: usize, name: &str) -> Option<&mut KnownTopic> {
-        let (known, topic) = self.topics.get_index_mut(place)?;
-        if **known != *name {
-            return None;
+        match self.topics.get_full(name) {
+            Some((place, _, topic)) if topic.as_of == as_of => Some(place),
+            _ => self.look_up(broker, name, as_of),
         }
-        if !std::mem::replace(&mut topic.counts, true) {
-            self.counting.push(place);
-        }
-        Some(topic)
     }
 
     #[cold]
     fn look_up(&mut self, broker: &Inner, name: &str, as_of: u64) -> Option<usize> {
-        // Places change, and statistics may be others.
+        // Statistics may be others.
         self.settle(&broker.stats);
-        let Some(topic) = KnownTopic::look_up(broker, name, as_of) else {
-            self.topics.swap_remove(name);
-            return None;
-        };
-        if self.topics.len() >= MOST {
-            self.topics.clear();
-        }
+        let topic = KnownTopic::look_up(broker, name, as_of)?;
         Some(self.topics.insert_full(name.into(), topic).0)
     }
 
-    /// Adds what was counted to the statistics: to those of the broker once, for all topics.
+    /// The topic at a place.
+    pub(crate) fn topic(&self, place: usize) -> &KnownTopic {
+        &self.topics[place]
+    }
+
+    /// The place of a queue of the topic at a place.
+    #[inline]
+    pub(crate) fn queue(
+        &mut self,
+        broker: &Inner,
+        place: usize,
+        id: i32,
+    ) -> Result<usize, Failure> {
+        match self.topics[place].queues.get(id as usize) {
+            Some(Some(queue)) => Ok(queue.get() as usize - 1),
+            _ => self.look_up_queue(broker, place, id),
+        }
+    }
+
+    #[cold]
+    fn look_up_queue(&mut self, broker: &Inner, place: usize, id: i32) -> Result<usize, Failure> {
+        let topic = &mut self.topics[place];
+        let name = &topic.config.topic_name;
+        let queue = broker.store.queue(name, id).ok_or_else(|| no_queue(name, id))?;
+        if topic.queues.len() <= id as usize {
+            topic.queues.resize(id as usize + 1, None);
+        }
+        self.queues.push(queue);
+        topic.queues[id as usize] = NonZeroU32::new(self.queues.len() as u32);
+        Ok(self.queues.len() - 1)
+    }
+
+    /// The queues, by their places, and what else there is.
+    fn apart(&mut self) -> (&[Arc<Queue>], Counting<'_>) {
+        (&self.queues, Counting { topics: &mut self.topics, counted: &mut self.counted })
+    }
+
+    /// Adds what was counted to the statistics.
     pub(crate) fn settle(&mut self, stats: &Stats) {
+        self.apart().1.settle(stats);
+    }
+
+    /// Forgets them, if they are many. Places change.
+    fn begin_anew_if_many(&mut self) {
+        if self.topics.len() > MOST || self.queues.len() > MOST_QUEUES {
+            *self = KnownTopics::default();
+        }
+    }
+}
+
+/// Topics at hand that count.
+struct Counting<'a> {
+    topics: &'a mut IndexMap<Box<str>, KnownTopic, RandomState>,
+    counted: &'a mut Vec<CountedOf>,
+}
+
+impl Counting<'_> {
+    /// Counts what a request has stored in the topic at a place.
+    fn count(&mut self, topic: usize, stats: &Stats, stored: &Counted) {
+        let counted = &mut *self.counted;
+        let place = *self.topics[topic].counted.get_or_insert_with(|| {
+            counted.push(CountedOf { topic, puts: Puts::default() });
+            counted.len() - 1
+        });
+        let puts = &mut counted[place].puts;
+        puts.requests += 1;
+        puts.messages += stored.messages;
+        puts.bytes += stored.bytes;
+        puts.last = stored.at;
+        match stored.took {
+            ..=0 => puts.at_once += 1,
+            took => stats.broker().put_took(took, 1),
+        }
+    }
+
+    /// Adds what was counted to the statistics: to those of the broker once, for all topics.
+    fn settle(&mut self, stats: &Stats) {
         let (mut of_users, mut of_system) = (Puts::default(), Puts::default());
-        for place in self.counting.drain(..) {
-            if let Some((_, topic)) = self.topics.get_index_mut(place) {
-                topic.counts = false;
-                let puts = std::mem::take(&mut topic.puts);
-                topic.stats.put_all(&puts);
-                *(if topic.is_system { &mut of_system } else { &mut of_users }) += &puts;
-            }
+        for CountedOf { topic, puts } in self.counted.drain(..) {
+            let topic = &mut self.topics[topic];
+            topic.counted = None;
+            topic.stats.put_all(&puts);
+            *(if topic.is_system { &mut of_system } else { &mut of_users }) += &puts;
         }
         stats.put_all(false, &of_users);
         stats.put_all(true, &of_system);
@@ -181,67 +249,30 @@ struct Counted {
 /// A topic that was looked up.
 pub(crate) struct KnownTopic {
     pub(crate) config: Arc<TopicConfig>,
+    /// How many queues that has.
+    pub(crate) queue_count: i32,
+    is_system: bool,
     /// At which [change](crate::topics::TopicTable::changes) of the topics it was looked up.
     as_of: u64,
-    queues: KnownQueues,
+    /// The places of its queues among those at hand, counted from one, by number.
+    queues: SmallVec<[Option<NonZeroU32>; 4]>,
     stats: Arc<TopicStats>,
-    is_system: bool,
-    /// What the statistics do not have yet.
-    puts: Puts,
-    counts: bool,
+    /// The place of what it has counted.
+    counted: Option<usize>,
 }
 
 impl KnownTopic {
     fn look_up(broker: &Inner, name: &str, as_of: u64) -> Option<Self> {
         let config = broker.topics.get(name).filter(|_| !broker.topics.is_unsaved(name))?;
         Some(KnownTopic {
+            queue_count: config.queue_count(),
             config,
-            as_of,
-            queues: KnownQueues::default(),
-            stats: broker.stats.topic(name),
             is_system: names::is_system_topic(name),
-            puts: Puts::default(),
-            counts: false,
+            as_of,
+            queues: SmallVec::new(),
+            stats: broker.stats.topic(name),
+            counted: None,
         })
-    }
-
-    fn count(&mut self, stats: &Stats, stored: &Counted) {
-        self.puts.requests += 1;
-        self.puts.messages += stored.messages;
-        self.puts.bytes += stored.bytes;
-        self.puts.last = stored.at;
-        match stored.took {
-            ..=0 => self.puts.at_once += 1,
-            took => stats.broker().put_took(took, 1),
-        }
-    }
-
-    /// One of its queues.
-    pub(crate) fn queue(&mut self, broker: &Inner, id: i32) -> Result<OwnQueue, Failure> {
-        let topic = &self.config.topic_name;
-        self.queues.get(broker, topic, id).cloned().ok_or_else(|| no_queue(topic, id))
-    }
-}
-
-/// A queue, with references to it that this thread alone counts.
-pub(crate) type OwnQueue = Arc<Arc<Queue>>;
-
-/// Queues of a topic that were needed, by number.
-#[derive(Default)]
-struct KnownQueues(Vec<Option<OwnQueue>>);
-
-impl KnownQueues {
-    /// One of them; `None` if there can be none of that number.
-    fn get(&mut self, broker: &Inner, topic: &str, id: i32) -> Option<&OwnQueue> {
-        let place = usize::try_from(id).ok()?;
-        if self.0.len() <= place {
-            self.0.resize(place + 1, None);
-        }
-        let queue = &mut self.0[place];
-        if queue.is_none() {
-            *queue = broker.store.queue(topic, id).map(Arc::new);
-        }
-        queue.as_ref()
     }
 }
 

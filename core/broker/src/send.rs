@@ -2,7 +2,7 @@
 
 use crate::answer::{Failure, respond};
 use crate::append::{flush, no_queue, too_large};
-use crate::at_hand::{AtHand, GatheredSend, KnownTopic, KnownTopics, OwnQueue};
+use crate::at_hand::{AtHand, Destination, GatheredSend, KnownTopics};
 use crate::clock::now_ms;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -17,7 +17,7 @@ use ferromq_protocol::headers::{SendMessageRequest, SendMessageRequestV2};
 use ferromq_protocol::properties::{self, Properties, key};
 use ferromq_protocol::record::{Content, Layout, NewRecord};
 use ferromq_protocol::{Command, batch, tags};
-use ferromq_store::{Keys, NewRecords, TagsCode};
+use ferromq_store::{Keys, NewRecords, Queue, TagsCode};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -112,20 +112,22 @@ fn gather(
     let AtHand { marks, topics, gathered, .. } = at_hand;
     let header = header_of(request)?;
     let marks = marks.load();
-    let Some((place, topic)) = accept(broker, &marks.config, topics, &header, connection.peer())?
-    else {
+    let Some(place) = accept(broker, &marks.config, topics, &header, connection.peer())? else {
         return Ok(Sent::NeedsTopic);
     };
     let is_batch = header.batch == Some(true);
     let dead_letters = if is_batch { None } else { dead_letters(broker, &header)? };
-    let message = Message::new(broker, marks, &header, &topic.config, dead_letters)?;
+    let message = Message::new(broker, marks, &header, &topics.topic(place).config, dead_letters)?;
     let waits = broker.store.sync_flush() && message.wait;
     if waits && broker.waiting_for_disk.load(Ordering::Relaxed) >= MAX_WAITING_FOR_DISK {
         return Err(overload());
     }
-    let (topic, queue) = match message.elsewhere {
-        true => (None, queue_elsewhere(broker, &message)?),
-        false => (Some(place), topic.queue(broker, message.queue_id)?),
+    let queue_id = message.queue_id;
+    let to = match message.elsewhere {
+        true => Destination::Elsewhere(queue_elsewhere(broker, &message)?),
+        false => {
+            Destination::AtHand { topic: place, queue: topics.queue(broker, place, queue_id)? }
+        }
     };
     let records = gathered.records_for(connection);
     let from = records.mark();
@@ -136,14 +138,15 @@ fn gather(
     };
     laid_out.inspect_err(|_| records.rewind(from))?;
     let unique_key = (!is_batch).then(|| gathered.note_key(&message.unique_key));
-    gathered.add(queue, from, GatheredSend { request: request.head(), topic, unique_key, waits });
+    let request = request.head();
+    gathered.add(from, GatheredSend { request, to, queue_id, unique_key, waits });
     Ok(Sent::Gathered(if waits { Reply::Later } else { Reply::Now }))
 }
 
 /// The queue of a message that goes to another topic than it was sent to.
-fn queue_elsewhere(broker: &Inner, message: &Message<'_>) -> Result<OwnQueue, Failure> {
+fn queue_elsewhere(broker: &Inner, message: &Message<'_>) -> Result<Arc<Queue>, Failure> {
     let (topic, id) = (&*message.topic, message.queue_id);
-    broker.store.queue(topic, id).map(Arc::new).ok_or_else(|| no_queue(topic, id))
+    broker.store.queue(topic, id).ok_or_else(|| no_queue(topic, id))
 }
 
 fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
@@ -153,23 +156,22 @@ fn header_of(request: &Command) -> Result<SendMessageRequest<'_>, HeaderError> {
     }
 }
 
-/// Checks a send and finds its topic; `None` when that has to be created, or to be saved, first.
-fn accept<'a>(
+/// Checks a send and finds the place of its topic; `None` when that has to be created, or to be saved, first.
+fn accept(
     broker: &Inner,
     config: &BrokerConfig,
-    topics: &'a mut KnownTopics,
+    topics: &mut KnownTopics,
     header: &SendMessageRequest<'_>,
     peer: SocketAddr,
-) -> Result<Option<(usize, &'a mut KnownTopic)>, Failure> {
+) -> Result<Option<usize>, Failure> {
     let start = config.start_accept_send_request_time_stamp;
     if start > 0 && now_ms() < start {
         return Err(Failure::system(format!("broker unable to service, until {start}")));
     }
     let name = header.topic;
-    let known = topics.find(broker, name);
-    if !perm::writable(config.broker_permission)
-        && known.as_ref().is_some_and(|(_, topic)| topic.config.order)
-    {
+    let place = topics.find(broker, name);
+    let known = place.map(|place| topics.topic(place));
+    if !perm::writable(config.broker_permission) && known.is_some_and(|topic| topic.config.order) {
         let remark = format!("the broker[{}] sending message is forbidden", config.broker_ip1);
         return Err(Failure::new(response::NO_PERMISSION, remark));
     }
@@ -177,17 +179,14 @@ fn accept<'a>(
         let remark = format!("Sending message to topic[{name}] is forbidden.");
         return Err(Failure::new(response::NO_PERMISSION, remark));
     }
-    if let Some(TopicConfig { read_queue_nums, write_queue_nums, .. }) = known
-        .as_ref()
-        .map(|(_, topic)| &*topic.config)
-        .filter(|topic| header.queue_id >= topic.queue_count())
-    {
+    if let Some(topic) = known.filter(|topic| header.queue_id >= topic.queue_count) {
+        let TopicConfig { read_queue_nums, write_queue_nums, .. } = &*topic.config;
         return Err(Failure::parameter(format!(
             "request queueId[{}] is illegal, topic[{name}] readQueueNums={read_queue_nums} writeQueueNums={write_queue_nums} Producer: {peer}",
             header.queue_id
         )));
     }
-    Ok(known)
+    Ok(place)
 }
 
 /// Creates the topic that a message names, and saves it. Blocks on the disk.

@@ -155,13 +155,18 @@ impl Store {
             return Err(AppendError::TooLarge { length: part.length, limit });
         }
         let (start, store_timestamp) = log.place(laid.bytes.len())?;
-        give_places(&mut *laid.bytes, laid.parts, appends, start, store_timestamp)?;
+        let given = give_places(&mut *laid.bytes, laid.parts, appends, start, store_timestamp);
+        if let Err(error) = given {
+            appends.iter().for_each(|append| append.queue().set_next(None));
+            return Err(error);
+        }
         log.put(&laid, store_timestamp);
         let mut parts = laid.parts;
         for append in appends {
             let (of_this, rest) = parts.split_at(append.len());
             parts = rest;
             if let Err(error) = self.enter(append, of_this) {
+                append.queue().set_next(None);
                 append.outcome = Err(error);
             }
         }
@@ -202,13 +207,12 @@ fn give_places<Q: Borrow<Arc<Queue>>>(
     store_timestamp: i64,
 ) -> Result<(), AppendError> {
     let mut at = start;
-    for index in 0..appends.len() {
-        let (before, rest) = appends.split_at_mut(index);
-        let append = &mut rest[0];
-        let queue_offset = match next_offset(before, append.queue()) {
+    for append in appends {
+        let queue_offset = match append.queue().next() {
             Some(offset) => offset,
             None => state_of(append.queue())?.end(),
         };
+        append.queue().set_next(Some(queue_offset + append.len() as i64));
         let physical_offset = at;
         let (of_this, others) = parts.split_at(append.len());
         for (offset, part) in (queue_offset..).zip(of_this) {
@@ -223,13 +227,6 @@ fn give_places<Q: Borrow<Arc<Queue>>>(
             Ok(Appended { queue_offset, physical_offset, end: at, store_timestamp, tags_code });
     }
     Ok(())
-}
-
-/// The next offset of a queue if the last of these appends to it is stored.
-fn next_offset<Q: Borrow<Arc<Queue>>>(before: &[Append<Q>], queue: &Arc<Queue>) -> Option<i64> {
-    // What comes together is for few queues, as a rule.
-    let last = before.iter().rev().find(|append| Arc::ptr_eq(append.queue(), queue))?;
-    last.outcome.as_ref().ok().map(|appended| appended.queue_offset + last.len() as i64)
 }
 
 /// The state of a queue, unless others have it for long.

@@ -13,10 +13,11 @@ use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
+use std::mem::offset_of;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub(crate) const ENTRY: u64 = 20;
@@ -73,29 +74,49 @@ impl Entry {
     }
 }
 
-/// The state of a queue that has been looked at.
+/// The state of a queue that has been looked at. What appends look at comes first.
+#[repr(C)]
 pub(crate) struct State {
-    /// The first offset whose record is still in the log, as of `min_for`.
-    min: i64,
-    /// The start of the log for which `min` was found.
-    min_for: i64,
     /// Entries before this offset are in files.
     in_files: i64,
     /// The entries after that.
     tail: VecDeque<Entry>,
-    /// Where the last entry's record ends.
-    physical_end: i64,
     /// Whether the queue is on the list of those to be written.
     pub(crate) listed: bool,
-    /// The files written since the last sync, by their first bytes.
-    unsynced: BTreeSet<i64>,
+    /// Whether the topic is deleted: then there is nothing to read, and nothing may be written.
+    pub(crate) gone: bool,
     /// Whether recovery has made room behind the entries that are trusted.
     tail_cleared: bool,
     /// Whether the first file begins before the first entry, and that part is still unwritten.
     starts_within_file: bool,
-    /// Whether the topic is deleted: then there is nothing to read, and nothing may be written.
-    pub(crate) gone: bool,
+    /// The first offset whose record is still in the log, as of `min_for`.
+    min: i64,
+    /// The start of the log for which `min` was found.
+    min_for: i64,
+    /// Where the record of the last message in files ends.
+    filed_end: i64,
+    /// The files written since the last sync, by their first bytes.
+    unsynced: BTreeSet<i64>,
 }
+
+/// What each append changes of a queue.
+#[repr(C, align(64))]
+struct Growing {
+    /// The offset of the next message as who stores messages knows it, which is ahead of the state while entries
+    /// are on their way there; [`UNKNOWN`] when nothing was stored yet.
+    next: AtomicI64,
+    state: Mutex<Option<State>>,
+}
+
+/// Who stores a message in one of hundreds of queues waits for the memory of each.
+const _: () = {
+    let state = offset_of!(Growing, state) + align_of::<State>();
+    let lines = (state + offset_of!(State, starts_within_file)) / LINE;
+    assert!(lines == 0 && size_of::<Option<State>>() == size_of::<State>());
+};
+
+/// Not the offset of any message.
+const UNKNOWN: i64 = -1;
 
 impl State {
     /// The offset of the next message.
@@ -111,8 +132,26 @@ impl State {
         self.in_files + self.tail.partition_point(|entry| entry.end() <= log_offset) as i64
     }
 
+    /// Where the last message's record ends; 0 without messages.
+    fn physical_end(&self) -> i64 {
+        let last = self.tail.iter().rev().find(|entry| entry.is_message());
+        last.map_or(self.filed_end, Entry::end)
+    }
+
+    /// The first entries are in files now.
+    fn filed(&mut self, entries: usize) {
+        if let Some(last) = self.tail.range(..entries).rev().find(|entry| entry.is_message()) {
+            self.filed_end = last.end();
+        }
+        self.tail.drain(..entries);
+        if self.tail.is_empty() {
+            // An idle queue keeps no memory for entries.
+            self.tail = VecDeque::new();
+        }
+        self.in_files += entries as i64;
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
-        self.physical_end = entry.end();
         self.tail.push_back(entry);
         if let Some(last) = self.tail.back() {
             // Where the next ones go: among hundreds of queues nothing else brings that before they come.
@@ -164,16 +203,14 @@ pub struct Queue {
     id: i32,
     /// Tells it apart from all others, those of deleted topics among them.
     number: u64,
-    /// Whether the state has been read from the files, as it then stays.
-    is_loaded: AtomicBool,
-    state: Mutex<Option<State>>,
+    growing: Growing,
 }
 
 impl Queue {
     pub(crate) fn new(files: Arc<QueueFiles>, topic: Arc<str>, id: i32) -> Self {
         let number = files.next_number.fetch_add(1, Ordering::Relaxed);
-        let is_loaded = AtomicBool::new(false);
-        Queue { files, topic, id, number, is_loaded, state: Mutex::new(None) }
+        let growing = Growing { next: AtomicI64::new(UNKNOWN), state: Mutex::new(None) };
+        Queue { files, topic, id, number, growing }
     }
 
     fn directory(&self) -> PathBuf {
@@ -197,14 +234,25 @@ impl Queue {
 
     /// The state, read from the files when the queue is used for the first time.
     pub(crate) fn state(&self) -> Result<MappedMutexGuard<'_, State>, StoreError> {
-        self.loaded(self.state.lock())
+        self.loaded(self.growing.state.lock())
     }
 
-    /// Reads the state from the files, if that has not been done; who needs it then is told of errors.
+    /// Reads the state from the files, if that may not have been done; who needs it then is told of errors.
     pub(crate) fn prepare(&self) {
-        if !self.is_loaded.load(Ordering::Relaxed) {
+        if self.next().is_none() {
             drop(self.state());
         }
+    }
+
+    /// The offset of the next message, if it is known without a look at the state. For who has the log alone.
+    pub(crate) fn next(&self) -> Option<i64> {
+        Some(self.growing.next.load(Ordering::Relaxed)).filter(|next| *next != UNKNOWN)
+    }
+
+    /// Says where the message goes that follows those that are on their way; the state says it from then on if that
+    /// is `None`. For who has the log alone.
+    pub(crate) fn set_next(&self, next: Option<i64>) {
+        self.growing.next.store(next.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
     /// As [`state`](Self::state), but gives up after a while: `None`.
@@ -212,7 +260,7 @@ impl Queue {
         &self,
         patience: Duration,
     ) -> Result<Option<MappedMutexGuard<'_, State>>, StoreError> {
-        self.state.try_lock_for(patience).map(|state| self.loaded(state)).transpose()
+        self.growing.state.try_lock_for(patience).map(|state| self.loaded(state)).transpose()
     }
 
     /// As [`state`](Self::state), unless that means waiting for the disk.
@@ -220,7 +268,7 @@ impl Queue {
         if patience == Patience::Wait {
             return self.state();
         }
-        let state = self.state.try_lock_for(MOMENT).filter(|state| state.is_some());
+        let state = self.growing.state.try_lock_for(MOMENT).filter(|state| state.is_some());
         state.map_or_else(|| Err(self.not_in_memory()), |state| self.loaded(state))
     }
 
@@ -234,7 +282,6 @@ impl Queue {
     ) -> Result<MappedMutexGuard<'a, State>, StoreError> {
         if state.is_none() {
             *state = Some(self.load()?);
-            self.is_loaded.store(true, Ordering::Relaxed);
         }
         // Just filled in; the default is never made.
         Ok(MutexGuard::map(state, |state| state.get_or_insert_with(State::empty)))
@@ -261,7 +308,7 @@ impl Queue {
         state.in_files = kept;
         if kept > start {
             let last = self.entry_in_file(kept - 1)?;
-            state.physical_end = if last.is_message() { last.end() } else { 0 };
+            state.filed_end = if last.is_message() { last.end() } else { 0 };
         }
         Ok(state)
     }
@@ -452,13 +499,13 @@ impl Queue {
             let end = state.end();
             self.clear(&mut state, end)?;
         }
-        if queue_offset == 0 && state.end() > 0 && entry.physical_offset >= state.physical_end {
+        if queue_offset == 0 && state.end() > 0 && entry.physical_offset >= state.physical_end() {
             // Offsets begin again only when a topic is made anew after its deletion. Not every
             // broker leaves another trace of that.
             self.remove_files()?;
             *state = State { listed: state.listed, tail_cleared: true, ..State::empty() };
         }
-        if entry.end() <= state.physical_end || queue_offset < state.end() {
+        if entry.end() <= state.physical_end() || queue_offset < state.end() {
             if queue_offset >= state.in_files {
                 return Ok(Restored::Present);
             }
@@ -535,12 +582,7 @@ impl Queue {
             file.write_at(&bytes, at - blanks * ENTRY)
                 .map_err(|error| StoreError::file("write", self.directory())(error))?;
             let mut state = self.state()?;
-            state.tail.drain(..part);
-            if state.tail.is_empty() {
-                // An idle queue keeps no memory for entries.
-                state.tail = VecDeque::new();
-            }
-            state.in_files += part as i64;
+            state.filed(part);
             state.unsynced.insert(self.base_of(first));
             state.starts_within_file = false;
         }
@@ -573,12 +615,14 @@ impl Queue {
 
     /// Where the last entry's record ends; 0 without entries.
     pub(crate) fn physical_end(&self) -> Result<i64, StoreError> {
-        Ok(self.state()?.physical_end)
+        Ok(self.state()?.physical_end())
     }
 
     /// The topic is deleted: whoever still has the queue finds it empty.
     pub(crate) fn retire(&self) {
-        *self.state.lock() = Some(State { gone: true, ..State::empty() });
+        *self.growing.state.lock() = Some(State { gone: true, ..State::empty() });
+        // Whoever stores just now finds it out once more, at the latest when the entry is to go in.
+        self.set_next(None);
         self.files.open.close(self.number, |_| true);
     }
 
@@ -636,7 +680,7 @@ impl State {
             min_for: i64::MIN,
             in_files: 0,
             tail: VecDeque::new(),
-            physical_end: 0,
+            filed_end: 0,
             listed: false,
             unsynced: BTreeSet::new(),
             tail_cleared: false,

@@ -4,7 +4,7 @@
 //! each message that costs as much as the message; so those that are there already are stored together, at latest when all
 //! that came together is handled.
 
-use super::{Counted, KnownTopics, OwnQueue};
+use super::{Counted, Counting, KnownTopics};
 use crate::append::{Flushed, Stored, announce, not_stored};
 use crate::clock::now_ms;
 use crate::inner::Inner;
@@ -15,7 +15,7 @@ use ferromq_protocol::Command;
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::SendMessageResponse;
 use ferromq_protocol::message_id::{OffsetId, offset_ids};
-use ferromq_store::{Append, FlushOutcome, Mark, NewRecords};
+use ferromq_store::{Append, FlushOutcome, Mark, NewRecords, Queue};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -33,8 +33,9 @@ pub(crate) struct Gathered {
     /// Whose they are. What another one has left that ended in the midst of it was not stored, and is not.
     connection: Option<Arc<Connection>>,
     records: NewRecords,
-    appends: Vec<Append<OwnQueue>>,
     sends: Vec<GatheredSend>,
+    /// Where their records are laid out.
+    places: Vec<Range<Mark>>,
     /// Their unique keys, one after the other.
     unique_keys: String,
 }
@@ -42,11 +43,19 @@ pub(crate) struct Gathered {
 /// One of them: what is needed to count and answer it.
 pub(crate) struct GatheredSend {
     pub(crate) request: Command<()>,
-    /// The place of its topic among those at hand; `None` if it goes to another one.
-    pub(crate) topic: Option<usize>,
+    pub(crate) to: Destination,
+    pub(crate) queue_id: i32,
     pub(crate) unique_key: Option<Range<usize>>,
     /// Whether it is answered when the disk has it.
     pub(crate) waits: bool,
+}
+
+/// Where it goes.
+pub(crate) enum Destination {
+    /// Its topic and its queue, by their places among those at hand.
+    AtHand { topic: usize, queue: usize },
+    /// To another topic than it was sent to.
+    Elsewhere(Arc<Queue>),
 }
 
 impl Gathered {
@@ -74,10 +83,10 @@ impl Gathered {
     }
 
     /// Adds a send whose records were laid out from that mark on.
-    pub(crate) fn add(&mut self, queue: OwnQueue, from: Mark, send: GatheredSend) {
+    pub(crate) fn add(&mut self, from: Mark, send: GatheredSend) {
         let to = self.records.mark();
-        self.appends.push(Append::new(queue, from, to));
         self.sends.push(send);
+        self.places.push(from..to);
     }
 
     /// Notes a unique key for an answer.
@@ -98,9 +107,18 @@ impl Gathered {
     ) {
         if self.are_of(connection) {
             let start = now_ms();
-            broker.store.append_all(&mut self.records, &mut self.appends);
-            self.count(broker, topics, start);
-            let all = self.sends.iter().zip(&self.appends);
+            let (queues, mut counting) = topics.apart();
+            let appends = self.sends.iter().zip(&self.places).map(|(send, place)| {
+                let queue = match &send.to {
+                    Destination::AtHand { queue, .. } => &queues[*queue],
+                    Destination::Elsewhere(queue) => queue,
+                };
+                Append::new(queue, place.start, place.end)
+            });
+            let mut appends: Vec<_> = appends.collect();
+            broker.store.append_all(&mut self.records, &mut appends);
+            self.count(broker, &mut counting, &appends, start);
+            let all = self.sends.iter().zip(&appends);
             all.for_each(|(send, append)| {
                 self.answer(broker, connection, marks, send, append, answers);
             });
@@ -115,14 +133,20 @@ impl Gathered {
     fn clear(&mut self) {
         self.connection = None;
         self.records.clear();
-        self.appends.clear();
         self.sends.clear();
+        self.places.clear();
         self.unique_keys.clear();
     }
 
     /// Counts what was stored, which began at a time in ms.
-    fn count(&self, broker: &Inner, topics: &mut KnownTopics, start: i64) {
-        for (send, append) in self.sends.iter().zip(&self.appends) {
+    fn count(
+        &self,
+        broker: &Inner,
+        counting: &mut Counting<'_>,
+        appends: &[Append<&Arc<Queue>>],
+        start: i64,
+    ) {
+        for (send, append) in self.sends.iter().zip(appends) {
             let Ok(appended) = append.outcome() else { continue };
             let stored = Counted {
                 messages: append.len() as i64,
@@ -130,18 +154,19 @@ impl Gathered {
                 at: appended.store_timestamp,
                 took: appended.store_timestamp - start,
             };
-            let topic = append.queue().topic();
-            match send.topic.and_then(|place| topics.at(place, topic)) {
-                Some(known) => known.count(&broker.stats, &stored),
-                None => {
-                    broker.stats.put(topic, stored.messages, stored.bytes, stored.at);
+            match &send.to {
+                Destination::AtHand { topic, .. } => {
+                    counting.count(*topic, &broker.stats, &stored);
+                }
+                Destination::Elsewhere(queue) => {
+                    broker.stats.put(queue.topic(), stored.messages, stored.bytes, stored.at);
                     broker.stats.broker().put_took(stored.took, 1);
                 }
             }
         }
         if self.sends.iter().any(|send| send.waits) {
             // Whoever syncs may answer before others that came together are handled.
-            topics.settle(&broker.stats);
+            counting.settle(&broker.stats);
         }
     }
 
@@ -151,7 +176,7 @@ impl Gathered {
         connection: &Arc<Connection>,
         marks: &Marks,
         send: &GatheredSend,
-        append: &Append<OwnQueue>,
+        append: &Append<&Arc<Queue>>,
         answers: &mut Answers<'_>,
     ) {
         let request = &send.request;
@@ -163,7 +188,7 @@ impl Gathered {
                 return;
             }
         };
-        let (topic, queue_id) = (append.queue().topic(), append.queue().id());
+        let (queue, queue_id) = (append.queue(), send.queue_id);
         let offset = appended.physical_offset;
         let first = OffsetId::new(broker.store_host, offset);
         let all = (append.len() > 1)
@@ -180,11 +205,11 @@ impl Gathered {
         let stored = Stored::new(appended, append.len());
         if !send.waits {
             answers.to(request).write(response);
-            return announce(broker, topic, queue_id, &stored, None);
+            return announce(broker, queue.topic(), queue_id, &stored, None);
         }
         let flushed =
             when_flushed(broker, Responder::new(connection, request), response.laid_out());
-        announce(broker, topic, queue_id, &stored, Some(flushed));
+        announce(broker, queue.topic(), queue_id, &stored, Some(flushed));
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a thread has at hand for pulls: groups that read topics lately.
 
-use super::{KnownQueues, MOST};
+use super::MOST;
 use crate::answer::Failure;
 use crate::config::BrokerConfig;
 use crate::inner::Inner;
@@ -125,7 +125,7 @@ impl Reader {
 
     /// One of the topic's queues.
     pub(crate) fn queue(&mut self, broker: &Inner, id: i32) -> Option<&Arc<Queue>> {
-        self.queues.get(broker, &self.topic.topic_name, id).map(Arc::as_ref)
+        self.queues.get(broker, &self.topic.topic_name, id)
     }
 
     /// Notes what the group has found in a queue, in the statistics and in its progress.
@@ -136,5 +136,24 @@ impl Reader {
         let (stats, progress) = self.found.get_or_insert_with(look_up);
         broker.stats.get_of(stats, self.is_system, result.count.into(), result.bytes as i64, now);
         progress.pulled(queue, result.next_offset);
+    }
+}
+
+/// Queues of a topic that were needed, by number.
+#[derive(Default)]
+struct KnownQueues(Vec<Option<Arc<Queue>>>);
+
+impl KnownQueues {
+    /// One of them; `None` if there can be none of that number.
+    fn get(&mut self, broker: &Inner, topic: &str, id: i32) -> Option<&Arc<Queue>> {
+        let place = usize::try_from(id).ok()?;
+        if self.0.len() <= place {
+            self.0.resize(place + 1, None);
+        }
+        let queue = &mut self.0[place];
+        if queue.is_none() {
+            *queue = broker.store.queue(topic, id);
+        }
+        queue.as_ref()
     }
 }
