@@ -209,8 +209,12 @@ fn give_places<Q: Borrow<Arc<Queue>>>(
     let mut at = start;
     for append in appends {
         let queue_offset = match append.queue().next() {
-            Some(offset) => offset,
-            None => state_of(append.queue())?.end(),
+            Some(offset) if !append.queue().is_in_use() => offset,
+            // Who has it may wait for the disk, and nobody else may wait for that.
+            known => {
+                let state = state_of(append.queue())?;
+                known.unwrap_or_else(|| state.end())
+            }
         };
         append.queue().set_next(Some(queue_offset + append.len() as i64));
         let physical_offset = at;

@@ -255,6 +255,11 @@ impl Queue {
         self.growing.next.store(next.unwrap_or(UNKNOWN), Ordering::Relaxed);
     }
 
+    /// Whether anybody looks at the state, or changes it.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.growing.state.is_locked()
+    }
+
     /// As [`state`](Self::state), but gives up after a while: `None`.
     pub(crate) fn state_within(
         &self,

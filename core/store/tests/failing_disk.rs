@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What fails at present.
 #[derive(Default)]
@@ -23,6 +23,9 @@ struct Faults {
     index: AtomicBool,
     /// Held while no segment may be made.
     slow: Mutex<()>,
+    /// Held while no queue's file may be opened.
+    files: Mutex<()>,
+    files_asked_for: AtomicU64,
 }
 
 /// The real disk, until it is told to fail.
@@ -80,6 +83,8 @@ impl Disk for FailingDisk {
         self.real.open_words(path, length)
     }
     fn open_file(&self, path: &Path, length: u64) -> io::Result<Arc<dyn RandomFile>> {
+        self.faults.files_asked_for.fetch_add(1, Ordering::SeqCst);
+        drop(self.faults.files.lock());
         self.real.open_file(path, length)
     }
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -138,9 +143,18 @@ fn put(store: &Store, body: &[u8]) -> Result<Appended, AppendError> {
 }
 
 fn put_with(store: &Store, body: &[u8], properties: &str) -> Result<Appended, AppendError> {
+    put_to(store, "T", body, properties)
+}
+
+fn put_to(
+    store: &Store,
+    topic: &str,
+    body: &[u8],
+    properties: &str,
+) -> Result<Appended, AppendError> {
     let host = "127.0.0.1:10911".parse().unwrap();
     let record = NewRecord {
-        topic: "T",
+        topic,
         queue_id: 0,
         flag: 0,
         sys_flag: 0,
@@ -153,7 +167,7 @@ fn put_with(store: &Store, body: &[u8], properties: &str) -> Result<Appended, Ap
         properties,
     };
     let mut records = NewRecords::one(&record, TagsCode::Hash(0));
-    store.append(&store.queue("T", 0).unwrap(), &mut records)
+    store.append(&store.queue(topic, 0).unwrap(), &mut records)
 }
 
 fn flushed(store: &Store, position: i64) -> FlushOutcome {
@@ -291,6 +305,30 @@ fn a_slow_disk_makes_senders_come_back_instead_of_waiting() {
     assert!(failures.try_recv().is_err(), "whoever waited for the segment got it");
     assert!(!store.would_wait(1000));
     assert!(put(&store, b"again").is_ok());
+}
+
+#[test]
+fn a_queue_whose_file_the_disk_keeps_waiting_for_holds_up_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let store = Arc::new(open(directory.path(), "ASYNC_FLUSH", &faults).unwrap());
+    let files = faults.files.lock().unwrap();
+    put(&store, b"first").unwrap();
+    store.flush();
+    let start = Instant::now();
+    while faults.files_asked_for.load(Ordering::SeqCst) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(10), "its entry is to be written");
+        std::thread::yield_now();
+    }
+    let (done, outcome) = mpsc::channel();
+    let sender = store.clone();
+    let thread = std::thread::spawn(move || _ = done.send(put(&sender, b"second")));
+    let busy = outcome.recv_timeout(Duration::from_secs(10)).unwrap().unwrap_err();
+    assert!(matches!(busy, AppendError::Busy { .. }), "{busy}");
+    assert_eq!(put_to(&store, "Other", b"x", "").unwrap().queue_offset, 0);
+    drop(files);
+    thread.join().unwrap();
+    assert_eq!(put(&store, b"third").unwrap().queue_offset, 1, "what was refused left no gap");
 }
 
 #[test]
