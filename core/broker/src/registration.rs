@@ -201,8 +201,7 @@ impl NameServer {
         match news {
             Some(news) if informed && !news.everything => {
                 if !news.topics.is_empty() {
-                    let table = self.broker.topics.snapshot_with(&news.topics);
-                    self.register(&connection, table).await?;
+                    self.register(&connection, news.table()).await?;
                 }
             }
             None if !self.broker.config.load().force_register

@@ -43,6 +43,9 @@ pub struct Announcements {
     /// Whether they must get the whole table, because something changed that a list of topics
     /// cannot tell: a deletion, or the broker's own permission.
     pub everything: bool,
+    /// The version of the table that these changes made. A name server that knows a version takes it
+    /// that nothing has changed, so no later one may be told with them.
+    pub version: DataVersion,
 }
 
 impl Announcements {
@@ -60,17 +63,22 @@ impl Announcements {
         self.topics.retain(|topic| !replaced(topic));
         self.topics.extend(later.topics.iter().cloned());
         self.everything |= later.everything;
+        self.version = later.version.clone();
+    }
+
+    /// The topics, as a table.
+    pub(crate) fn table(&self) -> TopicConfigTable {
+        table_of(self.topics.clone(), self.version.clone())
     }
 }
 
+/// What is to be announced.
 #[derive(Default)]
 struct Pending {
     topics: BTreeSet<String>,
     everything: bool,
     /// The number of the last change.
     last: u64,
-    /// The number of the last change that each name server was told; empty while nobody tells them.
-    told: Vec<u64>,
 }
 
 struct Topics {
@@ -78,6 +86,8 @@ struct Topics {
     version: DataVersion,
     /// What is on no disk yet.
     unwritten: Vec<Versioned>,
+    /// What no name server was told yet.
+    pending: Pending,
 }
 
 /// How often something has changed. It lies apart from what changes oftener.
@@ -92,9 +102,10 @@ pub struct TopicTable {
     system: HashSet<String>,
     file: TableFile,
     saving: Mutex<Saving>,
-    pending: Mutex<Pending>,
     announce: Notify,
-    told: Condvar,
+    /// The number of the last change that each name server was told; empty while nobody tells them.
+    told: Mutex<Vec<u64>>,
+    more_told: Condvar,
     changes: Changes,
     /// Topics that messages created and the file does not have yet, and how many.
     unsaved: Mutex<HashSet<String>>,
@@ -121,13 +132,14 @@ impl TopicTable {
                     .collect(),
                 version: stored.data_version,
                 unwritten: Vec::new(),
+                pending: Pending::default(),
             }),
             system: own.iter().map(|topic| topic.topic_name.clone()).collect(),
             file,
             saving: Mutex::new(saving),
-            pending: Mutex::default(),
             announce: Notify::new(),
-            told: Condvar::new(),
+            told: Mutex::default(),
+            more_told: Condvar::new(),
             changes: Changes::default(),
             unsaved: Mutex::default(),
             unsaved_count: AtomicUsize::new(0),
@@ -145,7 +157,7 @@ impl TopicTable {
             table.file.changed();
         }
         // The first registration carries the whole table anyway.
-        *table.pending.lock() = Pending::default();
+        table.topics.write().pending = Pending::default();
         Ok(table)
     }
 
@@ -216,24 +228,12 @@ impl TopicTable {
 
     /// The whole table.
     pub fn snapshot(&self) -> TopicConfigTable {
-        self.snapshot_of(|topics| topics.by_name.values().cloned().collect())
-    }
-
-    /// Some topics with the version of the whole table.
-    pub fn snapshot_with(&self, topics: &[Arc<TopicConfig>]) -> TopicConfigTable {
-        self.snapshot_of(|_| topics.to_vec())
-    }
-
-    fn snapshot_of(
-        &self,
-        choose: impl FnOnce(&Topics) -> Vec<Arc<TopicConfig>>,
-    ) -> TopicConfigTable {
         // Only pointers are copied under the lock; the texts are copied after it.
-        let (chosen, version) = {
+        let (all, version) = {
             let topics = self.topics.read();
-            (choose(&topics), topics.version.clone())
+            (topics.by_name.values().cloned().collect(), topics.version.clone())
         };
-        table_of(chosen, version)
+        table_of(all, version)
     }
 
     /// The topic, created like `default_topic` when a message names it first. `None` when it may not
@@ -268,7 +268,7 @@ impl TopicTable {
         let created = topics.insert(created);
         drop(topics);
         tracing::info!(topic, queues, default_topic, "topic created by its first message");
-        self.note_changed(topic);
+        self.note_changed();
         Some(created)
     }
 
@@ -299,7 +299,7 @@ impl TopicTable {
         };
         let created = topics.insert(wanted);
         drop(topics);
-        self.note_changed(topic);
+        self.note_changed();
         created
     }
 
@@ -311,16 +311,15 @@ impl TopicTable {
         mut wanted: TopicConfig,
         changes: &BTreeMap<String, String>,
     ) -> Result<bool, TopicError> {
-        let name = wanted.topic_name.clone();
         let mut topics = self.topics.write();
-        let existing = topics.by_name.get(&name);
+        let existing = topics.by_name.get(&wanted.topic_name);
         wanted.attributes = attributes::alter(existing.map(|topic| &topic.attributes), changes)?;
         if existing.is_some_and(|existing| **existing == wanted) {
             return Ok(false);
         }
         topics.insert(wanted);
         drop(topics);
-        self.note_changed(&name);
+        self.note_changed();
         Ok(true)
     }
 
@@ -332,9 +331,8 @@ impl TopicTable {
 
     /// Stores a topic exactly as given.
     pub fn put(&self, topic: TopicConfig) {
-        let name = topic.topic_name.clone();
         self.topics.write().insert(topic);
-        self.note_changed(&name);
+        self.note_changed();
     }
 
     /// Forgets a topic. `false` when there was none.
@@ -346,9 +344,7 @@ impl TopicTable {
         }
         drop(topics);
         if existed {
-            self.count_change();
-            self.file.changed();
-            self.announce_everything();
+            self.note_changed();
         }
         existed
     }
@@ -366,22 +362,19 @@ impl TopicTable {
         differing.into_iter().for_each(|topic| self.put(topic));
     }
 
-    fn note_changed(&self, topic: &str) {
+    fn note_changed(&self) {
         self.count_change();
         self.file.changed();
-        let mut pending = self.pending.lock();
-        pending.topics.insert(topic.to_string());
-        pending.last += 1;
-        drop(pending);
         self.announce.notify_one();
     }
 
-    /// Makes the next announcement carry the whole table.
+    /// Makes the next announcement carry the whole table, as of a new version.
     pub fn announce_everything(&self) {
-        let mut pending = self.pending.lock();
-        pending.everything = true;
-        pending.last += 1;
-        drop(pending);
+        let mut topics = self.topics.write();
+        topics.version.advance(now_ms());
+        topics.pending.everything = true;
+        topics.pending.last += 1;
+        drop(topics);
         self.announce.notify_one();
     }
 
@@ -393,44 +386,38 @@ impl TopicTable {
     /// What changed since the last call, and the number to report it under as
     /// [`announced`](Self::announced).
     pub(crate) fn take_numbered_announcements(&self) -> (Announcements, u64) {
-        let (names, everything, number) = {
-            let mut pending = self.pending.lock();
-            let names = std::mem::take(&mut pending.topics);
-            let everything = std::mem::take(&mut pending.everything);
-            (names, everything, pending.last)
-        };
-        let topics = self.topics.read();
+        let mut topics = self.topics.write();
+        let names = std::mem::take(&mut topics.pending.topics);
         let announcements = Announcements {
             topics: names.iter().filter_map(|name| topics.by_name.get(name).cloned()).collect(),
-            everything,
+            everything: std::mem::take(&mut topics.pending.everything),
+            version: topics.version.clone(),
         };
-        (announcements, number)
+        (announcements, topics.pending.last)
     }
 
     /// From now on, someone tells so many name servers of changes.
     pub(crate) fn expect_announcer(&self, name_servers: usize) {
-        let mut pending = self.pending.lock();
-        let last = pending.last;
-        pending.told = vec![last; name_servers];
+        let last = self.topics.read().pending.last;
+        *self.told.lock() = vec![last; name_servers];
     }
 
     /// One name server was told of every change up to `number`, or cannot be told.
     pub(crate) fn announced(&self, name_server: usize, number: u64) {
-        let mut pending = self.pending.lock();
-        if let Some(told) = pending.told.get_mut(name_server) {
+        if let Some(told) = self.told.lock().get_mut(name_server) {
             *told = number.max(*told);
         }
-        self.told.notify_all();
+        self.more_told.notify_all();
     }
 
     /// Waits until every name server that can be told has been told of the changes made so far, and
     /// returns whether that came about. Blocks.
     pub(crate) fn wait_announced(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
-        let mut pending = self.pending.lock();
-        let wanted = pending.last;
-        while pending.told.iter().any(|told| *told < wanted) {
-            if self.told.wait_until(&mut pending, deadline).timed_out() {
+        let wanted = self.topics.read().pending.last;
+        let mut told = self.told.lock();
+        while told.iter().any(|told| *told < wanted) {
+            if self.more_told.wait_until(&mut told, deadline).timed_out() {
                 return false;
             }
         }
@@ -478,6 +465,11 @@ impl Topics {
 
     fn changed(&mut self, change: Change) {
         self.version.advance(now_ms());
+        self.pending.last += 1;
+        match &change {
+            Change::Put(topic) => _ = self.pending.topics.insert(topic.topic_name.clone()),
+            Change::Deleted(_) => self.pending.everything = true,
+        }
         self.unwritten.push((self.version.clone(), change));
     }
 }

@@ -98,6 +98,39 @@ async fn an_unchanged_broker_asks_and_a_changed_one_tells_the_change() {
     assert_eq!(registry.topics().await, broker.topics.names());
 }
 
+/// A name server that has a version already does not look at the topics that come with it.
+#[tokio::test]
+async fn a_topic_that_is_made_while_another_is_told_comes_with_a_version_of_its_own() {
+    let mut registry = registry("").await;
+    let broker = broker_of(&[&registry]);
+    let mut server = NameServer::new(broker.broker.clone(), registry.address());
+    server.tell(None).await;
+    registry.topics().await;
+    let news = topic_news(&broker, "First");
+    broker.topic("Second", 1);
+    server.tell(Some(&news)).await;
+    assert_eq!(registry.topics().await, ["First"]);
+    assert_ne!(registry.version.lock().as_ref(), Some(&broker.topics.version()));
+    server.tell(Some(&broker.topics.take_announcements())).await;
+    assert_eq!(registry.topics().await, ["Second"]);
+    assert_eq!(registry.version.lock().as_ref(), Some(&broker.topics.version()));
+}
+
+/// The same goes for the broker's permission, which comes with each topic.
+#[tokio::test]
+async fn a_changed_permission_comes_with_a_version_of_its_own() {
+    let mut registry = registry("").await;
+    let broker = broker_of(&[&registry]);
+    let mut server = NameServer::new(broker.broker.clone(), registry.address());
+    server.tell(None).await;
+    registry.topics().await;
+    let before = registry.version.lock().clone();
+    broker.topics.announce_everything();
+    server.tell(Some(&broker.topics.take_announcements())).await;
+    assert_eq!(registry.topics().await, broker.topics.names());
+    assert_ne!(*registry.version.lock(), before);
+}
+
 #[tokio::test]
 async fn a_new_connection_carries_the_whole_table() {
     let mut registry = registry("null").await;
