@@ -184,9 +184,10 @@ impl Connection {
         self.pending.lock().look()
     }
 
-    /// Fails the requests whose time is up.
-    pub(crate) fn expire(&self, now: Instant) {
+    /// Fails the requests whose time is up, and returns when the first of them was made.
+    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
         let expired = self.pending.lock().expire(now);
+        let first = expired.iter().map(Waiting::asked).min();
         for Waiting { code, timeout, answered, .. } in expired {
             answered(Err(NetError::Timeout {
                 address: self.peer.to_string(),
@@ -194,6 +195,7 @@ impl Connection {
                 millis: timeout.as_millis() as u64,
             }));
         }
+        first
     }
 
     /// Marks the end and fails every request that waits for an answer.

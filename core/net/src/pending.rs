@@ -19,6 +19,13 @@ pub(crate) struct Waiting {
     deadline: Instant,
 }
 
+impl Waiting {
+    /// When it was made.
+    pub(crate) fn asked(&self) -> Instant {
+        self.deadline - self.timeout
+    }
+}
+
 /// The requests by their opaque numbers, and one time for all at which to look for those that have
 /// waited long enough. A timer of its own would cost a request more than its answer does.
 #[derive(Default)]

@@ -27,6 +27,9 @@ pub struct Limits {
     pub parked: usize,
     /// Beyond so many queued bytes, requests to the peer are refused.
     pub outbox: usize,
+    /// A connection over which nothing has come for so long, while requests waited in vain, is closed: its
+    /// peer may be gone without a word, and the system would go on sending to it for a quarter of an hour.
+    pub silence: Duration,
 }
 
 impl Limits {
@@ -37,13 +40,23 @@ impl Limits {
             unwritten: 1 << 20,
             parked: 65_536,
             outbox: 4 << 20,
+            // Who connected may be busy with something else than what it is asked.
+            silence: Duration::MAX,
         }
     }
 
     /// For the side that connects. It always reads: its peer may be a server that stops reading
     /// until it gets rid of its answers.
     pub fn client() -> Self {
-        Limits { unwritten: usize::MAX, parked: usize::MAX, outbox: 256 << 20, ..Limits::server() }
+        Limits {
+            unwritten: usize::MAX,
+            parked: usize::MAX,
+            outbox: 256 << 20,
+            // Longer than disks and garbage collectors hold up a server as a rule: what is on its way would be
+            // sent again.
+            silence: Duration::from_secs(5),
+            ..Limits::server()
+        }
     }
 }
 
@@ -84,6 +97,8 @@ pub(crate) fn over<W: Wire + 'static>(
         incoming: Incoming::new(),
         decoder: Decoder::default(),
         outgoing: Outgoing::default(),
+        heard: Instant::now(),
+        vain: None,
         called: true,
         later: false,
         left: false,
@@ -101,6 +116,9 @@ pub(crate) fn over<W: Wire + 'static>(
             }
             Err(End::Idle) => {
                 tracing::info!(peer = %task.connection.peer(), "connection closed: idle");
+            }
+            Err(End::Silent) => {
+                tracing::warn!(peer = %task.connection.peer(), "connection closed: the peer answers nothing");
             }
         }
         drop(ending);
@@ -125,6 +143,7 @@ enum End {
     Io(std::io::Error),
     Frame(FrameError),
     Idle,
+    Silent,
 }
 
 struct Task {
@@ -134,6 +153,10 @@ struct Task {
     incoming: Incoming,
     decoder: Decoder,
     outgoing: Outgoing,
+    /// When something came last.
+    heard: Instant,
+    /// Since when requests have waited in vain, nothing having come.
+    vain: Option<Instant>,
     /// Whether others may have queued something, or said when to look for what has waited too long.
     called: bool,
     /// Whether any request of those that are handled together is to be answered later.
@@ -198,6 +221,7 @@ impl Task {
                     (last_activity, active) = (now, true);
                     match moved.map_err(End::Io)? {
                         Moved::In(length, room) => {
+                            (self.heard, self.vain) = (now, None);
                             // In one go: nothing else may be handled on this thread before all of it is.
                             let more = poll_fn(|context| {
                                 let more = self.take_all(context, wire.stream(), length, room);
@@ -212,8 +236,7 @@ impl Task {
                         Moved::Out(length) => self.outgoing.advance(length),
                     }
                     if timer.deadline() <= now {
-                        self.connection.expire(now);
-                        self.called = true;
+                        self.expire(now)?;
                         timer.as_mut().reset(now + self.limits.idle);
                     }
                 }
@@ -227,14 +250,24 @@ impl Task {
                 }
                 () = &mut timer => {
                     let (now, end) = (Instant::now(), last_activity + self.limits.idle);
-                    self.connection.expire(now);
-                    self.called = true;
+                    self.expire(now)?;
                     if end <= now {
                         return Err(End::Idle);
                     }
                     timer.as_mut().reset(end);
                 }
             }
+        }
+    }
+
+    /// Fails the requests whose time is up, and ends the connection when its peer seems to be gone.
+    fn expire(&mut self, now: Instant) -> Result<(), End> {
+        self.called = true;
+        let Some(asked) = self.connection.expire(now) else { return Ok(()) };
+        let vain = *self.vain.get_or_insert(asked.max(self.heard));
+        match now.duration_since(vain) < self.limits.silence {
+            true => Ok(()),
+            false => Err(End::Silent),
         }
     }
 
