@@ -40,3 +40,18 @@ async fn a_commit_that_one_asked_for_waits_for_the_broker() {
     commit.await.unwrap();
     consumer.close().await;
 }
+
+#[tokio::test]
+async fn a_broker_that_cannot_be_told_is_asked_once_and_keeps_no_other_waiting() {
+    let cluster = Cluster::start(&[Answer::Hangup, Answer::Code(0)]).await;
+    let config = ConsumerConfig { group: "G".into(), ..ConsumerConfig::default() };
+    let consumer = PullConsumer::start(cluster.client(), config).await.unwrap();
+    let queues = consumer.topic_queues("T").await.unwrap();
+    consumer.assign(&queues).await.unwrap();
+    for queue in &queues {
+        consumer.seek(queue, 5).await.unwrap();
+    }
+    consumer.commit().await;
+    assert_eq!((cluster.commits(0).len(), cluster.commits(1).len()), (1, 4));
+    consumer.close().await;
+}

@@ -12,7 +12,7 @@ use ferromq_protocol::headers::{
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,8 +140,13 @@ impl Offsets {
         answered: bool,
     ) -> Result<(), Error> {
         let mut result = Ok(());
+        let mut unreachable = BTreeSet::new();
         for queue in queues {
             let Some(offset) = self.known(queue) else { continue };
+            if unreachable.contains(&queue.broker_name) {
+                // Each of its queues would keep those of the others waiting, and whoever closes.
+                continue;
+            }
             let header = UpdateConsumerOffsetRequest {
                 consumer_group: &self.group,
                 topic: &queue.topic,
@@ -158,6 +163,9 @@ impl Offsets {
                 Ok((address, _)) => instance.send(&address, request).await,
                 Err(error) => Err(error),
             };
+            if let Err(Error::Net(_)) = sent {
+                unreachable.insert(&queue.broker_name);
+            }
             result = result.and(sent);
         }
         result
