@@ -68,8 +68,10 @@ fn present(group: &str, messages: &mut [ReceivedMessage]) {
 /// Calls a listener with messages as it should see them.
 async fn call(listener: &Listener, group: &str, mut messages: Vec<ReceivedMessage>) -> Consumed {
     present(group, &mut messages);
-    // A task of its own, so that a panic is an answer and not an end.
-    match AbortOnDrop(tokio::spawn(listener(messages))).await {
+    let listener = listener.clone();
+    // A task of its own, so that a panic is an answer and not an end; called in it, as the listener may panic
+    // before it has made its future.
+    match AbortOnDrop(tokio::spawn(async move { listener(messages).await })).await {
         Ok(consumed) => consumed,
         Err(error) => {
             tracing::error!(group, %error, "a listener panicked; its messages come again");

@@ -1,0 +1,50 @@
+//! What applications do that they had better not.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use ferromq::{Consumed, ConsumerConfig, PushConsumer, Server};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use support::{Seen, create_topic, group, producer, quick, send, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_panics_before_it_has_made_a_future_gets_its_messages_again() {
+    let server = Server::start().await.unwrap();
+    let client = quick(server.client());
+    create_topic(&client, "T", 1).await;
+    let sender = producer(&client).await;
+    send(&sender, "T", 0..1).await;
+    let listen = |seen: &Seen, fails: &Arc<AtomicBool>| {
+        let (seen, fails) = (seen.clone(), fails.clone());
+        move |messages: Vec<_>| {
+            assert!(!fails.swap(false, Ordering::SeqCst), "as a test wants it");
+            seen.note(messages);
+            async { Consumed::Success }
+        }
+    };
+
+    let (seen, fails) = (Seen::default(), Arc::new(AtomicBool::new(true)));
+    let config = ConsumerConfig { suspend_current_queue_time: 10, ..group("Ordered") };
+    let ordered = PushConsumer::builder(client.clone(), config)
+        .subscribe("T", "*")
+        .listen_in_order(listen(&seen, &fails))
+        .start()
+        .await
+        .unwrap();
+    until("the message comes again", || seen.bodies() == [0]).await;
+    ordered.close().await;
+
+    fails.store(true, Ordering::SeqCst);
+    let beside = PushConsumer::builder(client, group("SideBySide"))
+        .subscribe("T", "*")
+        .listen(listen(&seen, &fails))
+        .start()
+        .await
+        .unwrap();
+    // It comes again in ten seconds, which this does not wait for.
+    until("the message is sent back", || beside.statistics().returned == 1).await;
+    beside.close().await;
+    sender.close().await;
+    server.close().await;
+}
