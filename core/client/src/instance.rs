@@ -129,6 +129,8 @@ impl Instance {
             instances.retain(|instance| instance.strong_count() > 0);
             !instances.is_empty()
         });
+        let alone =
+            !registry.keys().any(|(_, addresses, name)| (addresses, name) == (&key.1, &key.2));
         let instances = registry.entry(key).or_default();
         // One without clients has stopped, or is about to.
         let take_seat = |instance: &Arc<Instance>| {
@@ -143,13 +145,14 @@ impl Instance {
         if let Some(shared) = instances.iter().filter_map(Weak::upgrade).find(take_seat) {
             return Ok(Seat { instance: shared, group });
         }
-        let instance = Instance::new(config.clone())?;
+        let instance = Instance::new(config.clone(), alone)?;
         instance.members.lock().joining.push(group.clone());
         instances.push(Arc::downgrade(&instance));
         Ok(Seat { instance, group })
     }
 
-    fn new(config: ClientConfig) -> Result<Arc<Self>, Error> {
+    /// `alone`: no other of this process has the same name servers and the same name.
+    fn new(config: ClientConfig, alone: bool) -> Result<Arc<Self>, Error> {
         let name_servers: Vec<String> = config
             .namesrv_addr
             .split([';', ','])
@@ -171,7 +174,10 @@ impl Instance {
         let name = match config.instance_name.as_str() {
             // Two instances of one process must differ too.
             "DEFAULT" => format!("{process}#{nanos}{:03}", sequence()),
-            name => name.to_string(),
+            // So must those that the application has given one name: brokers would take them for one member of
+            // a group, and queues that are another's for this one's.
+            name if alone => name.to_string(),
+            name => format!("{name}#{:03}", sequence()),
         };
         let instance = Arc::new_cyclic(|weak: &Weak<Instance>| {
             let service = Arc::new(FromBroker(weak.clone()));

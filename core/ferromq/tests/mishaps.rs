@@ -3,10 +3,11 @@
 
 mod support;
 
-use ferromq::{Consumed, ConsumerConfig, PushConsumer, Server};
+use ferromq::{ClientConfig, Consumed, ConsumerConfig, PushConsumer, Server};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use support::{Seen, create_topic, group, producer, quick, send, until};
+use support::{Seen, consumer, create_topic, group, producer, quick, send, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_panics_before_it_has_made_a_future_gets_its_messages_again() {
@@ -46,5 +47,27 @@ async fn a_listener_that_panics_before_it_has_made_a_future_gets_its_messages_ag
     until("the message is sent back", || beside.statistics().returned == 1).await;
     beside.close().await;
     sender.close().await;
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_of_a_group_that_were_given_one_name_share_its_queues_all_the_same() {
+    let server = Server::start().await.unwrap();
+    let client = ClientConfig { instance_name: "one".into(), ..quick(server.client()) };
+    create_topic(&client, "T", 4).await;
+    let seen = Seen::default();
+    let first = consumer(&client, group("G"), "T", &seen).await;
+    let second = consumer(&client, group("G"), "T", &seen).await;
+    let of_topic = |consumer: &PushConsumer| {
+        let all = consumer.queues().into_iter().filter(|queue| queue.topic == "T");
+        all.map(|queue| queue.queue_id).collect::<BTreeSet<_>>()
+    };
+    until("they share", || {
+        let (of_first, of_second) = (of_topic(&first), of_topic(&second));
+        of_first.len() == 2 && of_second.len() == 2 && of_first.is_disjoint(&of_second)
+    })
+    .await;
+    first.close().await;
+    second.close().await;
     server.close().await;
 }
