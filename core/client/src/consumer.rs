@@ -197,16 +197,28 @@ pub(crate) async fn begin(core: &Arc<Core>) -> Result<(), Error> {
             core.group()
         )));
     }
+    let entered = Entered(core);
     let topics: Vec<String> = core.subscriptions.read().keys().cloned().collect();
     for topic in topics {
         if let Err(error) = core.instance.refresh(&topic).await {
-            core.instance.remove_consumer(core.group()).await;
+            core.close().await;
             return Err(error);
         }
     }
     core.instance.heartbeat_all().await;
     core.start();
+    std::mem::forget(entered);
     Ok(())
+}
+
+/// A consumer that has entered its group and not begun. When whoever starts it gives up waiting it leaves
+/// again: or else the group would keep a member that takes its share of the queues and handles nothing.
+struct Entered<'a>(&'a Arc<Core>);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        close_in_background(self.0);
+    }
 }
 
 /// Receives messages and hands them to a listener, together with the other members of its group.

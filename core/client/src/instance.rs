@@ -324,7 +324,11 @@ impl Instance {
         for turn in 0..self.name_servers.len() {
             let index = (first + turn) % self.name_servers.len();
             let address = &self.name_servers[index];
-            match self.connections.invoke(address, request(), self.timeout()).await {
+            let next = (index + 1) % self.name_servers.len();
+            let passed_over = PassOver { current: &self.current_name_server, next };
+            let answer = self.connections.invoke(address, request(), self.timeout()).await;
+            drop(passed_over);
+            match answer {
                 Ok(answer) => {
                     self.current_name_server.store(index, Ordering::Relaxed);
                     return Ok((address.clone(), answer));
@@ -452,7 +456,10 @@ impl Instance {
                 }
                 Err(error) => {
                     tracing::warn!(topic, %error, "the topic's route cannot be refreshed");
-                    return;
+                    if matches!(error, Error::NameServersDown { .. }) {
+                        // The others would be waited for as long.
+                        break;
+                    }
                 }
             }
         }
@@ -539,6 +546,19 @@ impl Instance {
 
     fn consumer(&self, group: &str) -> Option<Arc<dyn Member>> {
         self.members.lock().consumers.get(group).cloned()
+    }
+}
+
+/// Has whoever asks next begin with another name server, also when the one who asked has given up before
+/// this one did not answer: sends wait no longer than requests to name servers do.
+struct PassOver<'a> {
+    current: &'a AtomicUsize,
+    next: usize,
+}
+
+impl Drop for PassOver<'_> {
+    fn drop(&mut self) {
+        self.current.store(self.next, Ordering::Relaxed);
     }
 }
 

@@ -28,11 +28,17 @@ pub enum Answer {
     WhenReleased,
 }
 
+/// A topic whose route cannot be read.
+pub const UNREADABLE: &str = "An-unreadable-one";
+/// A topic that the name server does not answer for.
+pub const UNANSWERED: &str = "Unanswered";
+
 struct Behaviour {
     name: String,
     answer: Mutex<Answer>,
     sends: Mutex<Vec<Command>>,
     commits: Mutex<Vec<Command>>,
+    heartbeats: Mutex<Vec<Command>>,
     routes: Arc<Mutex<HashMap<String, TopicRouteData>>>,
     released: watch::Receiver<bool>,
 }
@@ -47,6 +53,11 @@ impl Service for Behaviour {
         match request.code {
             code::GET_ROUTEINFO_BY_TOPIC => {
                 let header: RouteRequest<'_> = request.header().unwrap();
+                match header.topic {
+                    UNREADABLE => return writer.write(request.success_body("{")),
+                    UNANSWERED => return Reply::Later,
+                    _ => {}
+                }
                 writer.write(match self.routes.lock().get(header.topic) {
                     Some(route) => request.success_body(fastjson::to_vec(route)),
                     None => request.failure(response::TOPIC_NOT_EXIST, "no such topic"),
@@ -55,6 +66,10 @@ impl Service for Behaviour {
             code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
                 self.sends.lock().push(request.clone());
                 self.answer(connection, request, stored(request), writer)
+            }
+            code::HEART_BEAT => {
+                self.heartbeats.lock().push(request.clone());
+                writer.write(request.response(response::SUCCESS))
             }
             code::UPDATE_CONSUMER_OFFSET => {
                 self.commits.lock().push(request.clone());
@@ -134,6 +149,7 @@ impl Cluster {
                 answer: Mutex::new(answer),
                 sends: Mutex::default(),
                 commits: Mutex::default(),
+                heartbeats: Mutex::default(),
                 routes: routes.clone(),
                 released: released.clone(),
             })
@@ -198,6 +214,11 @@ impl Cluster {
     /// The progress that a broker was to store.
     pub fn commits(&self, broker: usize) -> Vec<Command> {
         self.brokers[broker].1.commits.lock().clone()
+    }
+
+    /// Forgets the heartbeats that a broker got, and returns them.
+    pub fn take_heartbeats(&self, broker: usize) -> Vec<Command> {
+        std::mem::take(&mut self.brokers[broker].1.heartbeats.lock())
     }
 
     /// How many sends each broker got.
