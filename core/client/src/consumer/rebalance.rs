@@ -116,11 +116,7 @@ async fn rebalance_topic(core: &Arc<Core>, topic: &str) -> Result<Balance, Error
 async fn take_over(core: &Arc<Core>, topic: &str, mine: BTreeSet<MessageQueue>) -> bool {
     let held: BTreeSet<MessageQueue> = {
         let queues = core.queues.lock();
-        queues
-            .iter()
-            .filter(|(q, p)| q.topic == topic && !p.is_dropped())
-            .map(|(q, _)| q.clone())
-            .collect()
+        queues.keys().filter(|queue| queue.topic == topic).cloned().collect()
     };
     for queue in held.difference(&mine) {
         tracing::info!(group = core.group(), %queue, "queue given up");
