@@ -297,7 +297,9 @@ impl PushConsumer {
         self.core.statistics()
     }
 
-    /// Waits for messages being handled, commits, and leaves the group. Closing twice does nothing.
+    /// Waits for messages being handled, for `awaitTerminationMillisWhenShutdown` at most, commits, and leaves the
+    /// group: what has not begun to be handled comes to others, and what was handled does not come again. Closing
+    /// twice does nothing.
     pub async fn close(&self) {
         self.core.close().await;
     }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use support::{
     Seen, all_committed, consumer, create_topic, group, number, producer, quick, send, until,
 };
+use tokio::sync::watch;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -73,7 +74,7 @@ async fn closing_commits_all_that_was_handled() {
     let producer = producer(&client).await;
     send(&producer, "T", 0..200).await;
     let seen = Seen::default();
-    for stop in [50, 100, 200] {
+    for stop in [50, 100, 150] {
         let handled = seen.clone();
         let member = PushConsumer::builder(client.clone(), group("G"))
             .subscribe("T", "*")
@@ -91,16 +92,70 @@ async fn closing_commits_all_that_was_handled() {
         until("some come", || seen.len() >= stop).await;
         member.close().await;
     }
-    // Sequential handling of a queue's messages is not promised, so some may come again; those
-    // that came after the last close must not.
-    let before = seen.len();
+    // What was not handled comes to the next, and what was does not come again.
     send(&producer, "T", 200..210).await;
     let last = consumer(&client, group("G"), "T", &seen).await;
-    until("the new ones come", || seen.len() >= before + 10).await;
-    assert_eq!(seen.len(), before + 10);
-    let bodies: BTreeSet<usize> = seen.bodies().into_iter().collect();
-    assert_eq!(bodies, (0..210).collect());
+    until("the rest comes", || seen.len() >= 210).await;
     last.close().await;
+    assert_eq!(seen.bodies(), (0..210).collect::<Vec<_>>(), "each once");
+    producer.close().await;
+    server.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queues_that_are_shared_anew_while_a_member_closes_keep_its_progress() {
+    let server = Server::start().await.unwrap();
+    // Never by itself.
+    let client = ferromq::ClientConfig {
+        persist_consumer_offset_interval: 3_600_000,
+        ..quick(server.client())
+    };
+    create_topic(&client, "T", 4).await;
+    let producer = producer(&client).await;
+    send(&producer, "T", 0..40).await;
+    let (seen, (release, released)) = (Seen::default(), watch::channel(false));
+    let noted = seen.clone();
+    let first = PushConsumer::builder(client.clone(), group("G"))
+        .subscribe("T", "*")
+        .listen(move |messages| {
+            let (seen, mut released) = (noted.clone(), released.clone());
+            async move {
+                let is_last = messages.iter().any(|message| number(message) == 39);
+                seen.note(messages);
+                if is_last {
+                    released.wait_for(|released| *released).await.unwrap();
+                }
+                Consumed::Success
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let first = Arc::new(first);
+    until("all come", || seen.len() == 40).await;
+    let closing = tokio::spawn({
+        let first = first.clone();
+        async move { first.close().await }
+    });
+    // It waits for the last message when another comes, with which it has to share.
+    let second = consumer(&client, group("G"), "T", &seen).await;
+    let own = |member: &PushConsumer| -> BTreeSet<MessageQueue> {
+        member.queues().into_iter().filter(|queue| queue.topic == "T").collect()
+    };
+    until("two each", || own(&first).len() == 2 && own(&second).len() == 2).await;
+    let kept = own(&first);
+    release.send_replace(true);
+    closing.await.unwrap();
+    until("the second has all", || own(&second).len() == 4).await;
+    send(&producer, "T", 40..60).await;
+    let of_kept = || -> Vec<(i32, i64)> {
+        let messages = seen.messages();
+        let of_kept = messages.iter().filter(|message| kept.contains(&message.queue));
+        of_kept.map(|message| (message.queue.queue_id, message.queue_offset)).collect()
+    };
+    until("the new ones come", || of_kept().iter().collect::<BTreeSet<_>>().len() == 30).await;
+    second.close().await;
+    assert_eq!(of_kept().len(), 30, "each once");
     producer.close().await;
     server.close().await;
 }
