@@ -2,9 +2,10 @@
 //! them.
 
 use crate::commit_log::{Appending, BUSY, BUSY_ERROR};
+use crate::entry::Entry;
 use crate::error::AppendError;
 use crate::new_records::{Mark, NewRecords, Part};
-use crate::queue::{Entry, Queue, State};
+use crate::queue::{Queue, State};
 use crate::store::Store;
 use ferromq_protocol::record;
 use parking_lot::MappedMutexGuard;

@@ -3,13 +3,13 @@
 use crate::chunk::Held;
 use crate::config::StoreConfig;
 use crate::disk::{Disk, Segment};
+use crate::entry::Entry;
 use crate::error::{AppendError, RecordFault, StoreError};
 use crate::keys::NewKeys;
 use crate::log_paths::LogPaths;
 use crate::log_writer::Writer;
 use crate::new_records::Laid;
 use crate::preparer::Preparer;
-use crate::queue::Entry;
 use crate::residency::{self, Question, Residency};
 use crate::segment_files;
 use crate::work::Work;

@@ -5,13 +5,17 @@
 //! points beyond the log, and a crash loses entries that recovery makes anew from the log. A queue
 //! never written has no file, and one not used has none open.
 
+mod state;
+
+pub(crate) use state::State;
+
 use crate::disk::{DirEntry, Disk};
+use crate::entry::{ENTRY, Entry};
 use crate::error::StoreError;
-use crate::mapped::{LINE, want};
+use crate::mapped::LINE;
 use crate::open_files::{OpenFile, OpenFiles};
 use crate::segment_files;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
-use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::mem::offset_of;
 use std::ops::Range;
@@ -20,85 +24,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-pub(crate) const ENTRY: u64 = 20;
 /// So many entries are written at once: whoever stores messages meanwhile waits until they are laid out.
 const AT_ONCE: usize = 8 << 10;
-/// The size that marks an entry which stands for no message.
-const NO_MESSAGE: i32 = i32::MAX;
-
-/// One entry of a consume queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Where the record is in the commit log.
-    pub physical_offset: i64,
-    /// The record's length in bytes.
-    pub size: i32,
-    /// The hash of the tags, or when to deliver a delayed message.
-    pub tags_code: i64,
-}
-
-impl Entry {
-    const BLANK: Entry = Entry { physical_offset: 0, size: NO_MESSAGE, tags_code: 0 };
-
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Entry> {
-        let (physical, rest) = bytes.split_first_chunk::<8>()?;
-        let (size, tags) = rest.split_first_chunk::<4>()?;
-        Some(Entry {
-            physical_offset: i64::from_be_bytes(*physical),
-            size: i32::from_be_bytes(*size),
-            tags_code: i64::from_be_bytes(*tags.first_chunk()?),
-        })
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; ENTRY as usize];
-        bytes[..8].copy_from_slice(&self.physical_offset.to_be_bytes());
-        bytes[8..12].copy_from_slice(&self.size.to_be_bytes());
-        bytes[12..].copy_from_slice(&self.tags_code.to_be_bytes());
-        out.extend_from_slice(&bytes);
-    }
-
-    /// Whether the entry has been written at all.
-    pub(crate) fn is_written(&self) -> bool {
-        self.physical_offset >= 0 && self.size > 0
-    }
-
-    /// Whether the entry stands for a message.
-    pub fn is_message(&self) -> bool {
-        self.is_written() && self.size != NO_MESSAGE
-    }
-
-    /// Where the record ends.
-    pub fn end(&self) -> i64 {
-        self.physical_offset + i64::from(self.size)
-    }
-}
-
-/// The state of a queue that has been looked at. What appends look at comes first.
-#[repr(C)]
-pub(crate) struct State {
-    /// Entries before this offset are in files.
-    in_files: i64,
-    /// The entries after that.
-    tail: VecDeque<Entry>,
-    /// Whether the queue is on the list of those to be written.
-    pub(crate) listed: bool,
-    /// Whether the topic is deleted: then there is nothing to read, and nothing may be written.
-    pub(crate) gone: bool,
-    /// Whether recovery has made room behind the entries that are trusted.
-    tail_cleared: bool,
-    /// Whether the first file begins before the first entry, and that part is still unwritten.
-    starts_within_file: bool,
-    /// The first offset whose record is still in the log, as of `min_for`.
-    min: i64,
-    /// The start of the log for which `min` was found.
-    min_for: i64,
-    /// Where the record of the last message in files ends.
-    filed_end: i64,
-    /// The files written since the last sync, by their first bytes.
-    unsynced: BTreeSet<i64>,
-}
-
 /// What each append changes of a queue.
 #[repr(C, align(64))]
 struct Growing {
@@ -117,48 +44,6 @@ const _: () = {
 
 /// Not the offset of any message.
 const UNKNOWN: i64 = -1;
-
-impl State {
-    /// The offset of the next message.
-    pub(crate) fn end(&self) -> i64 {
-        self.in_files + self.tail.len() as i64
-    }
-
-    /// The offset after the last message whose record ends at or before `log_offset`.
-    fn end_within(&self, log_offset: i64) -> i64 {
-        if self.tail.back().is_none_or(|last| last.end() <= log_offset) {
-            return self.end();
-        }
-        self.in_files + self.tail.partition_point(|entry| entry.end() <= log_offset) as i64
-    }
-
-    /// Where the last message's record ends; 0 without messages.
-    fn physical_end(&self) -> i64 {
-        let last = self.tail.iter().rev().find(|entry| entry.is_message());
-        last.map_or(self.filed_end, Entry::end)
-    }
-
-    /// The first entries are in files now.
-    fn filed(&mut self, entries: usize) {
-        if let Some(last) = self.tail.range(..entries).rev().find(|entry| entry.is_message()) {
-            self.filed_end = last.end();
-        }
-        self.tail.drain(..entries);
-        if self.tail.is_empty() {
-            // An idle queue keeps no memory for entries.
-            self.tail = VecDeque::new();
-        }
-        self.in_files += entries as i64;
-    }
-
-    pub(crate) fn push(&mut self, entry: Entry) {
-        self.tail.push_back(entry);
-        if let Some(last) = self.tail.back() {
-            // Where the next ones go: among hundreds of queues nothing else brings that before they come.
-            want(std::ptr::from_ref(last).cast::<u8>().wrapping_add(LINE), 1);
-        }
-    }
-}
 
 /// What recovery did with a record's entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -676,21 +561,4 @@ fn search(
         }
     }
     Ok(start)
-}
-
-impl State {
-    fn empty() -> Self {
-        State {
-            min: 0,
-            min_for: i64::MIN,
-            in_files: 0,
-            tail: VecDeque::new(),
-            filed_end: 0,
-            listed: false,
-            unsynced: BTreeSet::new(),
-            tail_cleared: false,
-            starts_within_file: false,
-            gone: false,
-        }
-    }
 }

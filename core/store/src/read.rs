@@ -3,8 +3,9 @@
 use crate::chunk::{Chunk, Held};
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
+use crate::entry::{ENTRY, Entry};
 use crate::error::StoreError;
-use crate::queue::{ENTRY, Entry, Patience, Queue};
+use crate::queue::{Patience, Queue};
 use ferromq_protocol::record::RecordView;
 use smallvec::SmallVec;
 use std::ops::Range;

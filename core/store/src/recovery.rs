@@ -8,9 +8,10 @@
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::{CommitLog, Step};
 use crate::deleted::DeletedTopics;
+use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::new_records::TagsCode;
-use crate::queue::{Entry, Restored};
+use crate::queue::Restored;
 use crate::queues::Queues;
 use ferromq_model::flags::message;
 use ferromq_model::names;
