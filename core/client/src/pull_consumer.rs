@@ -87,7 +87,7 @@ impl PullConsumer {
         for queue in queues.iter().filter(|queue| !held.contains(queue)) {
             self.core.instance.route(&queue.topic).await?;
             let offset = rebalance::start_offset(&self.core, queue).await?;
-            self.core.add_queue(queue.clone(), offset, false);
+            self.core.add_queue(queue.clone(), offset, false, |_| true);
         }
         Ok(())
     }

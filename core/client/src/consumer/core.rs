@@ -227,13 +227,27 @@ impl Core {
         self.queues.lock().keys().cloned().collect()
     }
 
-    /// Begins with a queue at `offset`.
-    pub(crate) fn add_queue(self: &Arc<Self>, queue: MessageQueue, offset: i64, locked: bool) {
+    /// Begins with a queue at `offset`, if that is still `wanted` of its topic.
+    pub(crate) fn add_queue(
+        self: &Arc<Self>,
+        queue: MessageQueue,
+        offset: i64,
+        locked: bool,
+        wanted: impl FnOnce(&str) -> bool,
+    ) -> bool {
         let process = Arc::new(ProcessQueue::new(queue.clone(), offset));
         process.set_locked(locked);
         process.pause(self.paused.load(Ordering::Acquire));
-        self.queues.lock().insert(queue, process.clone());
+        {
+            let mut queues = self.queues.lock();
+            // Looked at under the lock, which whoever gives up a topic takes after having said so.
+            if !wanted(&queue.topic) {
+                return false;
+            }
+            queues.insert(queue, process.clone());
+        }
         self.work_on(&process);
+        true
     }
 
     /// Goes on with a queue at `offset`, whatever was held of it; returns whether it is still held.

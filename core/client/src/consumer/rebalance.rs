@@ -63,13 +63,13 @@ async fn rebalance(core: &Arc<Core>) -> Balance {
         });
         balance = balance.max(of_topic);
     }
-    if topics.is_empty() {
-        // Queues that are there all the same were assigned by the application.
-        return balance;
-    }
     let stale: Vec<MessageQueue> = {
-        let queues = core.queues.lock();
-        queues.keys().filter(|queue| !topics.contains(&queue.topic)).cloned().collect()
+        let (queues, subscriptions) = (core.queues.lock(), core.subscriptions.read());
+        // Without subscriptions, queues that are there all the same were assigned by the application.
+        let gone = |queue: &&MessageQueue| {
+            !subscriptions.is_empty() && !subscriptions.contains_key(&queue.topic)
+        };
+        queues.keys().filter(gone).cloned().collect()
     };
     for queue in stale {
         core.remove_queue(&queue).await;
@@ -136,8 +136,12 @@ async fn take_over(core: &Arc<Core>, topic: &str, mine: BTreeSet<MessageQueue>) 
         core.offsets.forget(&queue);
         match start_offset(core, &queue).await {
             Ok(offset) => {
-                tracing::info!(group = core.group(), %queue, offset, "queue taken over");
-                core.add_queue(queue, offset, needs_lock);
+                let subscribed = |topic: &str| core.subscriptions.read().contains_key(topic);
+                if core.add_queue(queue.clone(), offset, needs_lock, subscribed) {
+                    tracing::info!(group = core.group(), %queue, offset, "queue taken over");
+                } else if needs_lock {
+                    unlock(core, &[queue]).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(group = core.group(), %queue, %error, "no start offset; trying again");

@@ -13,6 +13,7 @@ use ferromq_protocol::headers::{
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::watch;
 
 /// What becomes of a send, or of progress that is to be stored.
@@ -36,6 +37,9 @@ pub const UNANSWERED: &str = "Unanswered";
 struct Behaviour {
     name: String,
     answer: Mutex<Answer>,
+    offset_answer: Mutex<Answer>,
+    /// How many offsets it was asked for.
+    offsets_asked: AtomicUsize,
     sends: Mutex<Vec<Command>>,
     commits: Mutex<Vec<Command>>,
     heartbeats: Mutex<Vec<Command>>,
@@ -65,7 +69,7 @@ impl Service for Behaviour {
             }
             code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
                 self.sends.lock().push(request.clone());
-                self.answer(connection, request, stored(request), writer)
+                self.answer(&self.answer, connection, request, stored(request), writer)
             }
             code::HEART_BEAT => {
                 self.heartbeats.lock().push(request.clone());
@@ -73,10 +77,13 @@ impl Service for Behaviour {
             }
             code::UPDATE_CONSUMER_OFFSET => {
                 self.commits.lock().push(request.clone());
-                self.answer(connection, request, request.response(response::SUCCESS), writer)
+                let success = request.response(response::SUCCESS);
+                self.answer(&self.answer, connection, request, success, writer)
             }
             code::QUERY_CONSUMER_OFFSET | code::GET_MIN_OFFSET | code::GET_MAX_OFFSET => {
-                writer.write(request.success(&OffsetResponse { offset: 5 }))
+                self.offsets_asked.fetch_add(1, Ordering::SeqCst);
+                let success = request.success(&OffsetResponse { offset: 5 });
+                self.answer(&self.offset_answer, connection, request, success, writer)
             }
             // There are no messages.
             code::PULL_MESSAGE => Reply::Later,
@@ -88,12 +95,13 @@ impl Service for Behaviour {
 impl Behaviour {
     fn answer(
         &self,
+        answer: &Mutex<Answer>,
         connection: &Arc<Connection>,
         request: &Command,
         success: Command,
         writer: &mut ResponseWriter<'_>,
     ) -> Reply {
-        match *self.answer.lock() {
+        match *answer.lock() {
             Answer::Code(code) => writer.write(Command { code, ..success }),
             Answer::Silence => Reply::Later,
             Answer::Hangup => {
@@ -147,6 +155,8 @@ impl Cluster {
             Arc::new(Behaviour {
                 name,
                 answer: Mutex::new(answer),
+                offset_answer: Mutex::new(Answer::Code(response::SUCCESS)),
+                offsets_asked: AtomicUsize::new(0),
                 sends: Mutex::default(),
                 commits: Mutex::default(),
                 heartbeats: Mutex::default(),
@@ -199,6 +209,16 @@ impl Cluster {
 
     pub fn answer(&self, broker: usize, answer: Answer) {
         *self.brokers[broker].1.answer.lock() = answer;
+    }
+
+    /// What becomes from now on of questions for an offset.
+    pub fn answer_offsets(&self, broker: usize, answer: Answer) {
+        *self.brokers[broker].1.offset_answer.lock() = answer;
+    }
+
+    /// How many offsets a broker was asked for.
+    pub fn offsets_asked(&self, broker: usize) -> usize {
+        self.brokers[broker].1.offsets_asked.load(Ordering::SeqCst)
     }
 
     /// Lets [`Answer::WhenReleased`] go.
