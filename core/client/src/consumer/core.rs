@@ -237,13 +237,14 @@ impl Core {
     ) -> bool {
         let process = Arc::new(ProcessQueue::new(queue.clone(), offset));
         process.set_locked(locked);
-        process.pause(self.paused.load(Ordering::Acquire));
         {
             let mut queues = self.queues.lock();
-            // Looked at under the lock, which whoever gives up a topic takes after having said so.
+            // Both are looked at under the lock: whoever gives up a topic, or pauses, takes it after
+            // having said so.
             if !wanted(&queue.topic) {
                 return false;
             }
+            process.pause(self.paused.load(Ordering::Acquire));
             queues.insert(queue, process.clone());
         }
         self.work_on(&process);
@@ -255,9 +256,9 @@ impl Core {
     pub(crate) fn move_queue(self: &Arc<Self>, old: &Arc<ProcessQueue>, offset: i64) -> bool {
         let process = Arc::new(ProcessQueue::new(old.queue.clone(), offset));
         process.set_locked(old.is_locked());
-        process.pause(old.is_paused());
         {
             let mut queues = self.queues.lock();
+            process.pause(old.is_paused());
             match queues.get_mut(&old.queue) {
                 Some(held) if Arc::ptr_eq(held, old) => *held = process.clone(),
                 // Given up or moved by somebody else in the meantime.
