@@ -2,6 +2,11 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used)]
 
+// The test kit uses this crate, so this crate's package does not name it.
+#[allow(dead_code)]
+#[path = "../../testkit/src/port.rs"]
+mod port;
+
 use bytes::{Bytes, BytesMut};
 use ferromq_net::*;
 use ferromq_protocol::Command;
@@ -24,7 +29,8 @@ const ASK_BACK: i32 = 1004;
 const BIG: i32 = 1005;
 const PANIC: i32 = 1006;
 const FROM_A_FILE: i32 = 1007;
-const SECOND: Duration = Duration::from_secs(1);
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Answers in each of the ways a service can.
 #[derive(Default)]
@@ -58,7 +64,7 @@ impl Service for Sample {
                 let request = request.clone();
                 tokio::spawn(async move {
                     let answer = connection
-                        .invoke(Command::request(ECHO).with_body(&b"?"[..]), SECOND)
+                        .invoke(Command::request(ECHO).with_body(&b"?"[..]), PATIENCE)
                         .await;
                     responder.send(request.success_body(answer.unwrap().body));
                 });
@@ -94,7 +100,7 @@ fn client() -> Connections {
 }
 
 async fn until(what: &str, condition: impl Fn() -> bool) {
-    let end = tokio::time::Instant::now() + 5 * SECOND;
+    let end = tokio::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(tokio::time::Instant::now() < end, "{what} did not happen");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -128,7 +134,7 @@ async fn answers_from_a_file() {
     let (_, server, address) = start(ServerOptions::default()).await;
     let client = client();
     let invoke = async || {
-        let answer = client.invoke(&address, Command::request(FROM_A_FILE), 10 * SECOND).await;
+        let answer = client.invoke(&address, Command::request(FROM_A_FILE), PATIENCE).await;
         answer.unwrap().body
     };
     for body in [invoke().await, invoke().await] {
@@ -144,7 +150,7 @@ async fn answers_now_later_and_in_pieces() {
     let (_, server, address) = start(ServerOptions::default()).await;
     let client = client();
     let invoke =
-        |code| client.invoke(&address, Command::request(code).with_body(&b"x"[..]), SECOND);
+        |code| client.invoke(&address, Command::request(code).with_body(&b"x"[..]), PATIENCE);
     assert_eq!(&invoke(ECHO).await.unwrap().body[..], b"x");
     assert_eq!(&invoke(LATER).await.unwrap().body[..], b"later");
     assert_eq!(&invoke(ASK_BACK).await.unwrap().body[..], b"?");
@@ -164,7 +170,7 @@ async fn many_requests_at_once_each_get_their_own_answer() {
             tokio::spawn(async move {
                 let body = Bytes::from(vec![index as u8; index as usize]);
                 let request = Command::request(ECHO).with_body(body.clone());
-                assert_eq!(client.invoke(&address, request, 10 * SECOND).await.unwrap().body, body);
+                assert_eq!(client.invoke(&address, request, PATIENCE).await.unwrap().body, body);
             })
         })
         .collect();
@@ -183,7 +189,7 @@ async fn a_request_without_answer_times_out_and_the_connection_lives_on() {
     let error = client.invoke(&address, Command::request(NEVER), timeout).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with(&format!("{address} did not answer request 1003 within ")), "{text}");
-    assert!(client.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
+    assert!(client.invoke(&address, Command::request(ECHO), PATIENCE).await.is_ok());
 }
 
 #[tokio::test]
@@ -194,7 +200,7 @@ async fn closing_fails_what_is_pending_and_one_way_requests_get_no_answer() {
     let pending = {
         let (client, address) = (client.clone(), address.clone());
         tokio::spawn(
-            async move { client.invoke(&address, Command::request(NEVER), 60 * SECOND).await },
+            async move { client.invoke(&address, Command::request(NEVER), 3 * PATIENCE).await },
         )
     };
     until("the request", || sample.handled.load(Ordering::SeqCst) == 2).await;
@@ -207,12 +213,12 @@ async fn closing_fails_what_is_pending_and_one_way_requests_get_no_answer() {
 async fn a_panicking_handler_ends_only_its_own_connection() {
     let (sample, _server, address) = start(ServerOptions::default()).await;
     let (first, second) = (client(), client());
-    assert!(second.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
-    let error = first.invoke(&address, Command::request(PANIC), 5 * SECOND).await.unwrap_err();
+    assert!(second.invoke(&address, Command::request(ECHO), PATIENCE).await.is_ok());
+    let error = first.invoke(&address, Command::request(PANIC), PATIENCE).await.unwrap_err();
     assert!(matches!(error, NetError::Closed { .. }));
     assert_eq!(sample.closed.load(Ordering::SeqCst), 1);
-    assert!(second.invoke(&address, Command::request(ECHO), SECOND).await.is_ok());
-    assert!(first.invoke(&address, Command::request(ECHO), SECOND).await.is_ok(), "reconnects");
+    assert!(second.invoke(&address, Command::request(ECHO), PATIENCE).await.is_ok());
+    assert!(first.invoke(&address, Command::request(ECHO), PATIENCE).await.is_ok(), "reconnects");
 }
 
 #[tokio::test]
@@ -300,11 +306,11 @@ async fn a_port_in_use_is_named() {
 
 #[tokio::test]
 async fn connecting_to_nobody_is_named() {
-    let free =
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let error = client().invoke(&free, Command::request(ECHO), SECOND).await.unwrap_err();
+    let nobody = port::Port::free().unwrap();
+    let address = nobody.address();
+    let error = client().invoke(&address, Command::request(ECHO), PATIENCE).await.unwrap_err();
     assert!(error.not_sent());
-    assert!(error.to_string().contains(&free), "{error}");
+    assert!(error.to_string().contains(&address), "{error}");
 }
 
 #[tokio::test]
@@ -334,7 +340,7 @@ async fn whenever_a_connection_is_closed_it_ends() {
         // At another moment each time: while it begins, looks for what is queued, reads, or waits.
         (0..round % 1000).for_each(|_| std::hint::spin_loop());
         connection.close();
-        tokio::time::timeout(10 * SECOND, task).await.expect("it ends").unwrap();
+        tokio::time::timeout(PATIENCE, task).await.expect("it ends").unwrap();
     }
 }
 
