@@ -10,8 +10,7 @@ use tokio::task::JoinSet;
 
 /// Sends a message and returns its offset.
 async fn send(client: &Client, length: usize) -> i64 {
-    let answer = client.send(length).await;
-    assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
+    let answer = client.send_until_stored(length).await;
     answer.header::<SendMessageResponse<'_>>().unwrap().queue_offset
 }
 

@@ -4,9 +4,10 @@ use super::PATIENCE;
 use crate::broker::Broker;
 use ferromq_net::{ConnectOptions, Connections, NoRequests};
 use ferromq_protocol::Command;
-use ferromq_protocol::code::request as code;
+use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::{QueueRequest, SendMessageRequestV2};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A send of a message with a body of so many bytes.
 pub(crate) fn send_request(length: usize) -> Command {
@@ -47,6 +48,19 @@ impl Client {
 
     pub(crate) async fn send(&self, length: usize) -> Command {
         self.ask(send_request(length)).await
+    }
+
+    /// Sends until the broker is not busy: it may wait for the next segment too long. The answer is a success.
+    pub(crate) async fn send_until_stored(&self, length: usize) -> Command {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.send(length).await;
+            if answer.code == response::SUCCESS {
+                return answer;
+            }
+            assert_eq!(answer.code, response::SYSTEM_BUSY, "{}", answer.remark());
+            assert!(Instant::now() < deadline, "it stays busy: {}", answer.remark());
+        }
     }
 
     pub(crate) async fn max_offset(&self) -> Command {

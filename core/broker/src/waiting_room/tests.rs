@@ -1,11 +1,10 @@
 use super::MOST_BYTES;
 use crate::broker::Broker;
-use crate::testing::{Client, PATIENCE, SlowDisk, config, store_config};
+use crate::testing::{Client, SlowDisk, config, store_config};
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::SendMessageResponse;
 use ferromq_protocol::properties::key;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 /// One thread runs the broker and the clients: whatever blocks it shows.
@@ -17,12 +16,11 @@ async fn a_slow_disk_stops_neither_the_broker_nor_its_senders_for_long() {
     let broker = Broker::start_on(disk.clone(), config(), store).await.unwrap();
     let client = Client::new(&broker);
     for _ in 0..4 {
-        assert_eq!(client.send(200_000).await.code, response::SUCCESS);
+        client.send_until_stored(200_000).await;
     }
     // The first segment has room for one more; the second is prepared and filled as well.
     disk.wait_for_segments(2);
     disk.set_slow(true);
-    let start = Instant::now();
     let mut sends = JoinSet::new();
     for _ in 0..40 {
         let client = client.clone();
@@ -31,7 +29,6 @@ async fn a_slow_disk_stops_neither_the_broker_nor_its_senders_for_long() {
     // Another connection, as the answers of one come in order where they come at once.
     let other = Client::new(&broker);
     assert_eq!(other.max_offset().await.code, response::SUCCESS);
-    assert!(start.elapsed() < Duration::from_millis(700), "{:?}", start.elapsed());
     let (mut stored, mut busy) = (0, 0);
     for answer in sends.join_all().await {
         match answer.code {
@@ -45,18 +42,10 @@ async fn a_slow_disk_stops_neither_the_broker_nor_its_senders_for_long() {
             code => panic!("{code} {}", answer.remark()),
         }
     }
-    let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(disk.is_slow(), "somebody waited until the disk was quick again");
     assert!(stored > 0 && busy > 20, "{stored} stored, {busy} refused");
     disk.set_slow(false);
-    let deadline = Instant::now() + PATIENCE;
-    let answer = loop {
-        let answer = client.send(200_000).await;
-        if answer.code == response::SUCCESS {
-            break answer;
-        }
-        assert!(Instant::now() < deadline, "it never recovers: {}", answer.remark());
-    };
+    let answer = client.send_until_stored(200_000).await;
     let header: SendMessageResponse<'_> = answer.header().unwrap();
     assert_eq!(header.queue_offset, 4 + stored, "refused means not stored");
     broker.close().await;
@@ -70,7 +59,7 @@ async fn a_disk_that_is_just_not_ahead_is_waited_for_in_order() {
     store.mapped_file_size_commit_log = 128 << 10;
     let broker = Broker::start(config(), store).await.unwrap();
     let client = Client::new(&broker);
-    assert_eq!(client.send(1).await.code, response::SUCCESS);
+    client.send_until_stored(1).await;
     let mut sends = JoinSet::new();
     for length in 1000..1400 {
         let client = client.clone();
@@ -121,7 +110,8 @@ fn what_waits_for_its_topic_is_bounded_like_what_waits_for_a_segment() {
         waits.await.unwrap();
         let answers = sends.join_all().await;
         assert!(answers.iter().any(|answer| answer.code == response::SUCCESS));
-        assert_eq!(client.send(MOST_BYTES / 16).await.code, response::SUCCESS, "no bytes are left");
+        // No bytes are left.
+        client.send_until_stored(MOST_BYTES / 16).await;
         broker.close().await;
     });
 }

@@ -70,8 +70,13 @@ impl Client {
         self.connections.invoke(&self.address, request, PATIENCE).await.unwrap()
     }
 
+    /// Expects success, of a broker that is busy later: it may wait for the next segment too long.
     pub async fn succeed(&self, request: Command) -> Command {
-        let answer = self.ask(request).await;
+        let deadline = Instant::now() + PATIENCE;
+        let mut answer = self.ask(request.clone()).await;
+        while answer.code == response::SYSTEM_BUSY && Instant::now() < deadline {
+            answer = self.ask(request.clone()).await;
+        }
         assert_eq!(answer.code, response::SUCCESS, "{}", answer.remark());
         answer
     }
@@ -197,7 +202,13 @@ impl House {
     /// leaves to the next.
     pub async fn killed_and_started(&self) -> House {
         let folder = tempfile::tempdir().unwrap();
-        copy(self.folder.path(), folder.path());
+        // While files change their names, some are not where they were just seen.
+        until("a copy of all files", async || match copy(self.folder.path(), folder.path()) {
+            Ok(()) => Some(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => panic!("{error}"),
+        })
+        .await;
         assert!(folder.path().join("abort").exists());
         let store = StoreConfig {
             store_path_root_dir: folder.path().to_string_lossy().to_string(),
@@ -207,16 +218,17 @@ impl House {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
         let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        match entry.file_type()?.is_dir() {
+            true => copy(&entry.path(), &target)?,
+            false => drop(std::fs::copy(entry.path(), target)?),
         }
     }
+    Ok(())
 }
 
 pub fn config() -> BrokerConfig {
@@ -323,6 +335,8 @@ pub struct Pulled {
     pub body: String,
     pub properties: String,
     pub reconsume_times: i32,
+    /// When the broker stored it, in ms.
+    pub stored: i64,
 }
 
 impl Pulled {
@@ -339,6 +353,7 @@ pub fn pulled(answer: &Command) -> Vec<Pulled> {
         body: String::from_utf8_lossy(record.body()).to_string(),
         properties: record.properties().to_string(),
         reconsume_times: record.reconsume_times(),
+        stored: record.store_timestamp(),
     };
     records(&answer.body).map(|record| view(record.unwrap())).collect()
 }

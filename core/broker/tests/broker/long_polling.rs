@@ -4,31 +4,53 @@ use crate::house::*;
 use ferromq_model::flags;
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::*;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 const LONG: i64 = 600_000;
 
-/// Lets a pull wait in a task of its own.
-fn hold(
-    client: &Arc<Client>,
+/// Sends a pull and awaits its answer in a task of its own. It is on its way when this returns.
+async fn send_off(
+    client: &Client,
     header: PullMessageRequest<'static>,
 ) -> JoinHandle<ferromq_protocol::Command> {
-    let client = client.clone();
-    tokio::spawn(async move { client.pull(header).await })
+    let connection = client.connection().await;
+    let (sent, is_sent) = oneshot::channel();
+    let answer = tokio::spawn(async move {
+        let answer = connection.invoke(pull_command(&header), PATIENCE);
+        let _ = sent.send(());
+        answer.await.unwrap()
+    });
+    is_sent.await.unwrap();
+    answer
+}
+
+/// A pull that does not wait. The broker looks at a queue for the first time aside. From then on it
+/// handles a connection's pulls in order: what follows them is answered after they are held.
+async fn look(client: &Client, queue: i32) {
+    client.pull(pull("LOOK", "T", queue, 0)).await;
+}
+
+/// Lets a pull wait in a task of its own. The broker holds it when this returns.
+async fn hold(
+    client: &Client,
+    header: PullMessageRequest<'static>,
+) -> JoinHandle<ferromq_protocol::Command> {
+    let queue = header.queue_id;
+    look(client, queue).await;
+    let answer = send_off(client, header).await;
+    look(client, queue).await;
+    answer
 }
 
 #[tokio::test]
 async fn the_append_wakes_whoever_waits_for_it() {
     let house = House::open().await;
     house.create_topic("T", 2, 6).await;
-    let client = Arc::new(house.another_client());
-    let woken = hold(&client, waiting(pull("G", "T", 0, 0), LONG));
-    let other = hold(&client, waiting(pull("G", "T", 1, 0), LONG));
-    // The broker handles a connection's requests in order: what follows is answered after the
-    // pulls are held.
-    client.pull(pull("G", "T", 0, 0)).await;
+    let client = house.another_client();
+    let woken = hold(&client, waiting(pull("G", "T", 0, 0), LONG)).await;
+    let other = hold(&client, waiting(pull("G", "T", 1, 0), LONG)).await;
     house.send("T", 0, "now").await;
     let answer = woken.await.unwrap();
     assert_eq!((answer.code, answer.remark()), (response::SUCCESS, "FOUND"));
@@ -44,8 +66,9 @@ async fn synchronous_flush_wakes_as_well() {
     let house = House::open_with(|_, store| store.flush_disk_type = "SYNC_FLUSH".to_string()).await;
     house.create_topic("T", 1, 6).await;
     for round in 0..20 {
-        let client = Arc::new(house.another_client());
-        let woken = hold(&client, waiting(pull("G", "T", 0, round), LONG));
+        // Whichever comes first.
+        let client = house.another_client();
+        let woken = send_off(&client, waiting(pull("G", "T", 0, round), LONG)).await;
         house.send("T", 0, &round.to_string()).await;
         assert_eq!(bodies(&woken.await.unwrap()), [round.to_string()]);
     }
@@ -56,10 +79,9 @@ async fn synchronous_flush_wakes_as_well() {
 async fn who_waits_for_a_tag_sleeps_through_others() {
     let house = House::open().await;
     house.create_topic("T", 1, 6).await;
-    let client = Arc::new(house.another_client());
+    let client = house.another_client();
     let of_tag = PullMessageRequest { subscription: Some("B"), ..pull("G", "T", 0, 0) };
-    let woken = hold(&client, waiting(of_tag, LONG));
-    client.pull(pull("G", "T", 0, 0)).await;
+    let woken = hold(&client, waiting(of_tag, LONG)).await;
     for _ in 0..10 {
         house.succeed(send_with("T", 0, "a", &[(TAGS, "A")])).await;
     }
@@ -94,14 +116,13 @@ async fn nothing_comes_and_the_time_is_up() {
 async fn progress_is_stored_when_the_pull_comes_and_not_when_it_is_woken() {
     let house = House::open().await;
     house.send("T", 0, "x").await;
-    let client = Arc::new(house.another_client());
+    let client = house.another_client();
     let commits = PullMessageRequest {
         sys_flag: flags::pull::SUBSCRIPTION | flags::pull::COMMIT_OFFSET,
         commit_offset: 1,
         ..pull("G", "T", 0, 1)
     };
-    let woken = hold(&client, waiting(commits, LONG));
-    client.pull(pull("G", "T", 0, 1)).await;
+    let woken = hold(&client, waiting(commits, LONG)).await;
     assert_eq!(house.progress("G", "T", 0).await, Some(1));
     house.commit("G", "T", 0, 0).await;
     house.send("T", 0, "y").await;
@@ -114,26 +135,25 @@ async fn progress_is_stored_when_the_pull_comes_and_not_when_it_is_woken() {
 async fn very_many_wait_and_only_the_right_ones_wake() {
     let house = House::open().await;
     house.create_topic("T", 64, 6).await;
-    let client = Arc::new(house.another_client());
-    let mut held = JoinSet::new();
-    for number in 0..6400 {
-        let client = client.clone();
-        let header = waiting(pull("G", "T", number % 64, 0), LONG);
-        held.spawn(async move { (number % 64, client.pull(header).await) });
+    let client = house.another_client();
+    let (mut woken, mut others) = (Vec::new(), Vec::new());
+    for queue in 0..64 {
+        look(&client, queue).await;
+        for _ in 0..100 {
+            let pull = send_off(&client, waiting(pull("G", "T", queue, 0), LONG)).await;
+            if queue == 7 { woken.push(pull) } else { others.push(pull) }
+        }
     }
-    // Requests leave in the order in which tasks run; the last to be answered was sent last.
-    tokio::task::yield_now().await;
-    client.pull(pull("G", "T", 0, 0)).await;
+    look(&client, 0).await;
     house.send("T", 7, "x").await;
-    for _ in 0..100 {
-        let (queue, answer) = held.join_next().await.unwrap().unwrap();
-        assert_eq!((queue, bodies(&answer)), (7, vec!["x".to_string()]));
+    for pull in woken {
+        assert_eq!(bodies(&pull.await.unwrap()), ["x"]);
     }
-    assert_eq!(held.len(), 6300);
+    assert!(others.iter().all(|pull| !pull.is_finished()));
     // The end of the broker answers all others.
     house.close().await;
-    while let Some(answer) = held.join_next().await {
-        assert_eq!(answer.unwrap().1.code, response::PULL_NOT_FOUND);
+    for pull in others {
+        assert_eq!(pull.await.unwrap().code, response::PULL_NOT_FOUND);
     }
 }
 
@@ -141,9 +161,8 @@ async fn very_many_wait_and_only_the_right_ones_wake() {
 async fn a_deleted_topic_lets_nobody_wait() {
     let house = House::open().await;
     house.create_topic("T", 1, 6).await;
-    let client = Arc::new(house.another_client());
-    let woken = hold(&client, waiting(pull("G", "T", 0, 0), LONG));
-    client.pull(pull("G", "T", 0, 0)).await;
+    let client = house.another_client();
+    let woken = hold(&client, waiting(pull("G", "T", 0, 0), LONG)).await;
     let about = TopicRequest { topic: "T", lo: None };
     let delete = ferromq_protocol::code::request::DELETE_TOPIC_IN_BROKER;
     house.succeed(ferromq_protocol::Command::request_with(delete, &about)).await;

@@ -108,7 +108,8 @@ async fn a_negative_queue_lets_the_broker_choose_among_all() {
 
 #[tokio::test]
 async fn the_largest_message_is_stored_and_a_larger_one_refused_on_the_same_connection() {
-    let house = House::open_with(|_, store| store.mapped_file_size_commit_log = 8 << 20).await;
+    // Room for both: the larger does not wait for the next segment, and too long for that.
+    let house = House::open_with(|_, store| store.mapped_file_size_commit_log = 16 << 20).await;
     let connection = house.connection().await.id();
     let largest = vec![7u8; 4 << 20];
     house.succeed(send_as(&message("Large", 0), largest.clone())).await;
