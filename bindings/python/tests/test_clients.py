@@ -25,7 +25,7 @@ def test_errors_are_classes_with_numbers(server: ferromq.Server) -> None:
         ferromq.Producer(server.address, send_msg_timout=1)
     assert isinstance(found.value, ferromq.InvalidArgumentError)
     assert (found.value.name, found.value.code) == ("INVALID_ARGUMENT", -1)
-    with ferromq.Producer("127.0.0.1:1", send_msg_timeout=300) as producer:
+    with ferromq.Producer("127.0.0.1:1", send_msg_timeout=20_000) as producer:
         with pytest.raises(ferromq.Error) as lost:
             producer.send("T", b"x")
     assert lost.value.retryable and "127.0.0.1:1" in str(lost.value)
@@ -127,7 +127,8 @@ def test_other_threads_go_on_during_a_poll(server: ferromq.Server) -> None:
         between = len(ticks) - before
         over.set()
         thread.join()
-    assert between > 1000, f"{between} ticks in half a second"
+    # Half a second is enough for hundreds of thousands, but others may have the processor.
+    assert between > 100, f"{between} ticks in half a second"
 
 
 def test_ctrl_c_ends_a_poll(server: ferromq.Server) -> None:

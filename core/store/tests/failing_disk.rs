@@ -436,7 +436,13 @@ fn nobody_who_waits_is_forgotten() {
             let store = &store;
             scope.spawn(move || {
                 for round in 0..100 {
-                    let waiting = together(store, put(store, b"x").unwrap().end);
+                    let placed = loop {
+                        match put(store, b"x") {
+                            Err(AppendError::Busy { .. }) => {}
+                            outcome => break outcome.unwrap(),
+                        }
+                    };
+                    let waiting = together(store, placed.end);
                     match (thread + round) % 4 {
                         0 => store.flush_soon(),
                         1 => drop(store.lead_flush()),
