@@ -15,7 +15,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::task::{JoinSet, coop};
 
 /// How long what is ready waits before another thread is woken for it: several times what that costs.
@@ -60,17 +59,11 @@ impl Crew {
             begun: Instant::now(),
             closed: false,
         };
-        let queue = Arc::new(Queue { state: Mutex::new(state), last: Notify::new() });
+        let queue = Arc::new(Queue { state: Mutex::new(state), runtime: Handle::current() });
         let mut runners = JoinSet::new();
         for _ in 0..count {
             runners.spawn(run(queue.clone()));
         }
-        let follower = queue.clone();
-        runners.spawn(async move {
-            loop {
-                follower.last.notified().await;
-            }
-        });
         Crew { queue, _runners: runners }
     }
 
@@ -102,9 +95,7 @@ impl Drop for Crew {
 /// The connections that are ready.
 struct Queue {
     state: Mutex<State>,
-    /// The runtime keeps what was woken last for the thread that woke it. So a runner that is to
-    /// run on another thread is followed by a task that does nothing.
-    last: Notify,
+    runtime: Handle,
 }
 
 struct State {
@@ -146,7 +137,10 @@ impl Queue {
         if let Some(runner) = woken {
             runner.wake();
             if elsewhere {
-                self.last.notify_one();
+                // The runtime keeps what was woken last for the thread that woke it, which may be about to
+                // wait. So a runner that is to run on another one is followed by a task that does nothing: a
+                // new one each time, as the last may still be kept for a thread that waits.
+                drop(self.runtime.spawn(async {}));
             }
         }
     }
@@ -224,8 +218,10 @@ async fn run(queue: Arc<Queue>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use parking_lot::Condvar;
     use std::sync::mpsc;
     use std::thread::{self, ThreadId};
+    use tokio::sync::Notify;
 
     const LONG: Duration = Duration::from_secs(30);
 
@@ -251,6 +247,16 @@ mod tests {
         other
     }
 
+    /// Waits until none of the `count` runners is awake.
+    async fn all_sleep(crew: &Crew, count: usize) {
+        let asleep = async {
+            while crew.queue.state.lock().idle.len() < count {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, asleep).await.unwrap();
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn another_thread_goes_on_while_one_waits() {
         let other = with_a_second(|begin_second, ran_on| {
@@ -260,6 +266,40 @@ mod tests {
             other
         });
         other.await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn as_many_can_wait_at_once_as_there_are_threads() {
+        const THREADS: usize = 4;
+
+        /// Has the next one begin, and waits for the last.
+        fn begin(number: usize, crew: &Arc<Crew>, all: &Arc<(Mutex<usize>, Condvar)>) {
+            let (next, waits) = (crew.clone(), all.clone());
+            let task = async move {
+                if number < THREADS {
+                    begin(number + 1, &next, &waits);
+                }
+                aside(|| {
+                    let mut begun = waits.0.lock();
+                    *begun += 1;
+                    waits.1.notify_all();
+                    waits.1.wait_while_for(&mut begun, |begun| *begun < THREADS, LONG);
+                });
+            };
+            crew.spawn(task).detach();
+        }
+
+        let crew = Arc::new(Crew::start(THREADS));
+        let all = Arc::new((Mutex::new(0), Condvar::new()));
+        all_sleep(&crew, THREADS).await;
+        begin(1, &crew, &all);
+        let everyone = all.clone();
+        let wait = tokio::task::spawn_blocking(move || {
+            let mut begun = everyone.0.lock();
+            let waited = everyone.1.wait_while_for(&mut begun, |begun| *begun < THREADS, LONG / 2);
+            assert!(!waited.timed_out(), "only {begun} of {THREADS} have begun");
+        });
+        wait.await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -284,12 +324,7 @@ mod tests {
             let task = crew.spawn(async { aside(|| panic!("as a test wants it")) });
             assert!(tokio::spawn(task).await.unwrap_err().is_panic());
         }
-        let asleep = async {
-            while crew.queue.state.lock().idle.len() < 2 {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(LONG, asleep).await.unwrap();
+        all_sleep(&crew, 2).await;
         assert_eq!(crew.queue.state.lock().awake, 0);
         crew.spawn(async {}).await;
     }
