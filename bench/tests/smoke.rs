@@ -39,7 +39,9 @@ fn one_topic_and_many_are_loaded_in_turns() {
             .collect();
         for round in 0..rounds[0].len() {
             let [one, kept, many] = [0, 1, 2].map(|measure| rounds[measure][round]);
-            assert!((kept - 100.0 * many / one).abs() < 1e-9, "round {round}: {rounds:?}");
+            // On a machine with other things to do, a round may be over before anything is stored.
+            let kept_of_one = || (kept - 100.0 * many / one).abs() < 1e-9;
+            assert!(one == 0.0 || kept_of_one(), "round {round}: {rounds:?}");
         }
         assert!(rounds.iter().all(|figures| figures.len() == rounds[0].len() && figures.len() > 1));
         Ok(())
