@@ -424,7 +424,7 @@ impl Admin {
         let answer = self.broker(&address, request).await?;
         let record =
             RecordView::parse(&answer.body).map_err(|error| Error::malformed(&address, error))?;
-        read_message(&answer.body, &record, &address)
+        Ok(read_message(&answer.body, &record))
     }
 
     /// Messages of a topic with a key, or with a unique message id, of all time.
@@ -456,7 +456,7 @@ impl Admin {
                 let answer = check("QUERY_MESSAGE", &address, answer)?;
                 for record in records(&answer.body) {
                     let record = record.map_err(|error| Error::malformed(&address, error))?;
-                    found.push(read_message(&answer.body, &record, &address)?);
+                    found.push(read_message(&answer.body, &record));
                 }
             }
         }
@@ -503,12 +503,6 @@ impl Admin {
     }
 }
 
-fn read_message(
-    source: &Bytes,
-    record: &RecordView<'_>,
-    address: &str,
-) -> Result<ReceivedMessage, Error> {
-    let stored =
-        StoredMessage::decode(source, record).map_err(|error| Error::malformed(address, error))?;
-    Ok(ReceivedMessage::new(stored, ""))
+fn read_message(source: &Bytes, record: &RecordView<'_>) -> ReceivedMessage {
+    ReceivedMessage::new(StoredMessage::decode(source, record), "")
 }

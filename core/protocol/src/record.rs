@@ -59,9 +59,6 @@ pub enum RecordError {
         /// What the body has.
         actual: i32,
     },
-    /// Topic or properties are not UTF-8.
-    #[error("topic or properties are not UTF-8")]
-    Text,
 }
 
 /// The checksum that records use: CRC-32, its sign bit cleared.
@@ -308,14 +305,15 @@ pub struct StoredMessage {
 
 impl StoredMessage {
     /// Takes a record apart; the body stays a slice of `source`, in which the record lies.
-    pub fn decode(source: &Bytes, record: &RecordView<'_>) -> Result<Self, RecordError> {
-        let text = |range: std::ops::Range<usize>| {
-            std::str::from_utf8(&record.bytes[range]).map_err(|_| RecordError::Text)
-        };
+    pub fn decode(source: &Bytes, record: &RecordView<'_>) -> Self {
+        // What is not UTF-8 is replaced, as Java does: a message that cannot be read would keep everything
+        // behind it in its queue from being read.
+        let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&record.bytes[range]);
         let properties = source.slice_ref(&record.bytes[record.properties..]);
-        let properties = ByteString::try_from(properties).map_err(|_| RecordError::Text)?;
-        Ok(StoredMessage {
-            topic: text(record.topic..record.properties - 2)?.to_string(),
+        let properties = ByteString::try_from(properties)
+            .unwrap_or_else(|_| text(record.properties..record.bytes.len()).into_owned().into());
+        StoredMessage {
+            topic: text(record.topic..record.properties - 2).into_owned(),
             queue_id: record.queue_id(),
             queue_offset: record.queue_offset(),
             physical_offset: record.physical_offset(),
@@ -329,7 +327,7 @@ impl StoredMessage {
             prepared_transaction_offset: record.prepared_transaction_offset(),
             body: source.slice_ref(record.body()),
             properties: Properties::received(properties),
-        })
+        }
     }
 
     /// The offset message id.
@@ -361,6 +359,18 @@ mod tests {
             body: b"hello",
             properties: "KEYS\u{1}k1\u{2}TAGS\u{1}TagA\u{2}",
         }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced_as_java_does() {
+        let mut out = Vec::new();
+        encode(&mut out, &sample());
+        let first_value = out.len() - sample().properties.len() + "KEYS\u{1}".len();
+        out[first_value] = 0xFF;
+        let bytes = Bytes::from(out);
+        let message = StoredMessage::decode(&bytes, &RecordView::parse(&bytes).unwrap());
+        assert_eq!(message.properties.get("KEYS"), Some("\u{FFFD}1"));
+        assert_eq!(message.properties.get("TAGS"), Some("TagA"));
     }
 
     #[test]
@@ -453,7 +463,7 @@ mod tests {
         fn round_trip(messages in proptest::collection::vec(any_record(), 0..4)) {
             let bytes: Bytes = messages.iter().flat_map(encoded).collect();
             let read: Vec<_> = records(&bytes)
-                .map(|record| StoredMessage::decode(&bytes, &record.unwrap()).unwrap())
+                .map(|record| StoredMessage::decode(&bytes, &record.unwrap()))
                 .collect();
             prop_assert_eq!(&read, &messages);
             prop_assert!(records(&bytes).all(|record| record.unwrap().verify().is_ok()));

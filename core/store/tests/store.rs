@@ -58,7 +58,7 @@ const ALL: ReadLimits = ReadLimits { max_messages: 32, max_bytes: 1 << 20 };
 fn messages(result: &ReadResult) -> Vec<StoredMessage> {
     let decode = |chunk: &Chunk| {
         records(chunk)
-            .map(|record| StoredMessage::decode(chunk, &record.unwrap()).unwrap())
+            .map(|record| StoredMessage::decode(chunk, &record.unwrap()))
             .collect::<Vec<_>>()
     };
     result.chunks.iter().flat_map(decode).collect()

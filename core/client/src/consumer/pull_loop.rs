@@ -217,7 +217,7 @@ fn decode(
     let mut messages = Vec::new();
     for record in records(&answer.body) {
         let stored = record
-            .and_then(|record| StoredMessage::decode(&answer.body, &record))
+            .map(|record| StoredMessage::decode(&answer.body, &record))
             .map_err(|error| Error::malformed(address, error))?;
         if !subscription.matches(stored.properties.get(key::TAGS)) {
             continue;

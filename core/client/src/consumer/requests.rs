@@ -136,7 +136,7 @@ fn listener(core: &Core) -> Option<&Listener> {
 async fn consume_directly(core: &Core, request: &Command) -> Command {
     let broker = request.fields.get("brokerName").unwrap_or_default();
     let stored = RecordView::parse(&request.body)
-        .and_then(|record| StoredMessage::decode(&request.body, &record));
+        .map(|record| StoredMessage::decode(&request.body, &record));
     let message = match stored {
         Ok(stored) => ReceivedMessage::new(stored, broker),
         Err(error) => return request.failure(response::SYSTEM_ERROR, error.to_string()),
