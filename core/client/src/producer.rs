@@ -182,17 +182,15 @@ impl Producer {
         sends.describe(&instance.id, &config.group, instance.open_connections())
     }
 
-    /// Waits for messages in the background, then leaves. Closing twice does nothing.
+    /// Waits for messages in the background, then leaves. Whoever closes again waits too, and goes on with it
+    /// if the first has given up waiting.
     pub async fn close(&self) {
-        if self.inner.closed.swap(true, Ordering::AcqRel) {
-            return;
-        }
+        self.inner.closed.store(true, Ordering::Release);
         let all = self.inner.config.back_pressure_for_async_send_num as u32;
         // Bounded: every send ends with its timeout.
-        if let Ok(permits) = self.inner.messages.acquire_many(all).await {
-            // Given back they would let in a send that came too late.
-            permits.forget();
-        }
+        let Ok(permits) = self.inner.messages.acquire_many(all).await else { return };
+        // Given back they would let in a send that came too late.
+        permits.forget();
         self.inner.messages.close();
         self.inner.instance.remove_producer(&self.inner.config.group).await;
     }

@@ -14,6 +14,9 @@ use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::headers::SendMessageRequestV2;
 use port::Port;
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
 /// How long a test waits for what must happen.
@@ -23,6 +26,11 @@ const OK: Answer = Answer::Code(response::SUCCESS);
 
 async fn producer(cluster: &Cluster, config: ProducerConfig) -> Producer {
     Producer::start(cluster.client(), config).await.unwrap()
+}
+
+/// Looks at a future once; whether it is not over.
+async fn is_pending(mut future: Pin<&mut impl Future>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
 
 fn message() -> Message {
@@ -67,6 +75,21 @@ async fn a_send_has_three_attempts_each_on_another_broker_than_the_last() {
     let told = producer.statistics();
     assert_eq!((told.sent, told.failed, told.retries, told.in_flight), (0, 1, 2, 0));
     producer.close().await;
+}
+
+#[tokio::test]
+async fn whoever_closes_again_waits_too_also_when_the_first_gave_up() {
+    let cluster = Cluster::start(&[Answer::WhenReleased]).await;
+    let producer = producer(&cluster, patient(60_000)).await;
+    let sending = producer.send_in_background(message()).await.unwrap();
+    let close = || async { producer.close().await };
+    let (first, mut second) = (close(), pin!(close()));
+    assert!(is_pending(pin!(first)).await);
+    assert!(is_pending(second.as_mut()).await);
+    cluster.release();
+    second.await;
+    sending.await.unwrap();
+    assert_eq!(producer.statistics().connections, Vec::<String>::new());
 }
 
 #[tokio::test]
