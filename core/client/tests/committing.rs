@@ -55,3 +55,20 @@ async fn a_broker_that_cannot_be_told_is_asked_once_and_keeps_no_other_waiting()
     assert_eq!((cluster.commits(0).len(), cluster.commits(1).len()), (1, 4));
     consumer.close().await;
 }
+
+#[tokio::test]
+async fn a_slave_that_does_not_answer_leaves_the_queue_to_the_master() {
+    let cluster = Cluster::start(&[Answer::Code(0)]).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    cluster.add_slave("T", 0, nobody.to_string());
+    let config = ConsumerConfig { group: "G".into(), ..ConsumerConfig::default() };
+    let consumer = PullConsumer::start(cluster.client(), config).await.unwrap();
+    consumer.assign(&[MessageQueue::new("T", "a", 2)]).await.unwrap();
+    let asked_again = async {
+        while cluster.pulls(0) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), asked_again).await.unwrap();
+    consumer.close().await;
+}

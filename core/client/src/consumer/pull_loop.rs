@@ -21,12 +21,14 @@ const FLOW_CONTROL: Duration = Duration::from_millis(20);
 const PROBLEM: Duration = Duration::from_secs(1);
 const SUSPEND: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// The id of a master.
+const MASTER: i64 = 0;
 /// Bytes asked for at once.
 const MAX_BYTES: i32 = 256 << 10;
 
 /// Pulls until the queue is dropped.
 pub(crate) async fn run(core: Arc<Core>, process: Arc<ProcessQueue>) {
-    let suggested = AtomicI64::new(0);
+    let suggested = AtomicI64::new(MASTER);
     while !process.is_dropped() {
         let pause = match obstacle(&core, &process) {
             Some(pause) => pause,
@@ -88,7 +90,9 @@ async fn pull(
     let offset = process.pull_offset.load(Ordering::Acquire);
     let answer = {
         let request = request(core, process, &subscription, offset, is_master);
-        core.instance.invoke(&address, request, TIMEOUT).await?
+        let answer = core.instance.invoke(&address, request, TIMEOUT).await;
+        // A slave that does not answer is not asked again: the master has all that it has.
+        answer.inspect_err(|_| suggested.store(MASTER, Ordering::Relaxed))?
     };
     if process.is_dropped() || process.pull_offset.load(Ordering::Acquire) != offset {
         // Given up, or moved elsewhere in the meantime.

@@ -8,7 +8,7 @@ use ferromq_protocol::body::{BrokerData, QueueData, TopicRouteData};
 use ferromq_protocol::code::{request as code, response};
 use ferromq_protocol::fastjson;
 use ferromq_protocol::headers::{
-    OffsetResponse, RouteRequest, SendMessageRequestV2, SendMessageResponse,
+    OffsetResponse, PullMessageResponse, RouteRequest, SendMessageRequestV2, SendMessageResponse,
 };
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -43,6 +43,9 @@ struct Behaviour {
     sends: Mutex<Vec<Command>>,
     commits: Mutex<Vec<Command>>,
     heartbeats: Mutex<Vec<Command>>,
+    pulls: AtomicUsize,
+    /// The broker id that it says to pull from.
+    suggests: Mutex<Option<i64>>,
     routes: Arc<Mutex<HashMap<String, TopicRouteData>>>,
     released: watch::Receiver<bool>,
 }
@@ -86,7 +89,21 @@ impl Service for Behaviour {
                 self.answer(&self.offset_answer, connection, request, success, writer)
             }
             // There are no messages.
-            code::PULL_MESSAGE => Reply::Later,
+            code::PULL_MESSAGE => {
+                self.pulls.fetch_add(1, Ordering::SeqCst);
+                let Some(broker_id) = *self.suggests.lock() else { return Reply::Later };
+                let none = request.success(&PullMessageResponse {
+                    suggest_which_broker_id: broker_id,
+                    next_begin_offset: 5,
+                    max_offset: 5,
+                    min_offset: 0,
+                    offset_delta: None,
+                    topic_sys_flag: None,
+                    group_sys_flag: None,
+                    forbidden_type: None,
+                });
+                writer.write(Command { code: response::PULL_NOT_FOUND, ..none })
+            }
             _ => writer.write(request.response(response::SUCCESS)),
         }
     }
@@ -160,6 +177,8 @@ impl Cluster {
                 sends: Mutex::default(),
                 commits: Mutex::default(),
                 heartbeats: Mutex::default(),
+                pulls: AtomicUsize::new(0),
+                suggests: Mutex::default(),
                 routes: routes.clone(),
                 released: released.clone(),
             })
@@ -193,6 +212,19 @@ impl Cluster {
             });
         }
         self.routes.lock().insert(topic.to_string(), route);
+    }
+
+    /// Gives a broker a slave that a topic can be read from, and has the broker say so to whoever pulls.
+    pub fn add_slave(&self, topic: &str, broker: usize, address: String) {
+        let mut routes = self.routes.lock();
+        let brokers = &mut routes.get_mut(topic).unwrap().broker_datas;
+        brokers[broker].broker_addrs.insert(1, address);
+        *self.brokers[broker].1.suggests.lock() = Some(1);
+    }
+
+    /// How often a broker was asked for messages.
+    pub fn pulls(&self, broker: usize) -> usize {
+        self.brokers[broker].1.pulls.load(Ordering::SeqCst)
     }
 
     pub fn remove_topic(&self, topic: &str) {
