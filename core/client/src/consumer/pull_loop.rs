@@ -207,7 +207,7 @@ fn accept(
 fn skip(core: &Core, process: &ProcessQueue, next: i64) {
     let is_push = !matches!(core.sink, Sink::Buffer(_));
     if is_push && process.is_empty() && next > 0 {
-        core.offsets.advance(&process.queue, next);
+        process.unless_lost(|| core.offsets.advance(&process.queue, next));
     }
 }
 
