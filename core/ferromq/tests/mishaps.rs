@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Seen, consumer, create_topic, group, producer, quick, send, until};
+use tokio::sync::Semaphore;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_panics_before_it_has_made_a_future_gets_its_messages_again() {
@@ -69,5 +70,55 @@ async fn members_of_a_group_that_were_given_one_name_share_its_queues_all_the_sa
     .await;
     first.close().await;
     second.close().await;
+    server.close().await;
+}
+
+/// A queue in order goes to another member once the message being handled is: or else both would handle it, and
+/// the other would go on while the first still does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_in_order_that_goes_elsewhere_takes_no_message_with_it_that_is_being_handled() {
+    let server = Server::start().await.unwrap();
+    let client = quick(server.client());
+    for topic in ["T", "U"] {
+        create_topic(&client, topic, 2).await;
+    }
+    let sender = producer(&client).await;
+    send(&sender, "T", 0..2).await;
+    let (seen, go_on) = (Seen::default(), Arc::new(Semaphore::new(0)));
+    let member = || {
+        let (seen, go_on) = (seen.clone(), go_on.clone());
+        PushConsumer::builder(client.clone(), group("G"))
+            .subscribe("T", "*")
+            .subscribe("U", "*")
+            .listen_in_order(move |messages| {
+                let (seen, go_on) = (seen.clone(), go_on.clone());
+                seen.note(messages);
+                async move {
+                    drop(go_on.acquire().await.unwrap());
+                    Consumed::Success
+                }
+            })
+            .start()
+    };
+    let of_topic = |consumer: &PushConsumer, topic: &str| {
+        consumer.queues().iter().filter(|queue| queue.topic == topic).count()
+    };
+    let first = member().await.unwrap();
+    until("both messages are being handled", || seen.bodies() == [0, 1]).await;
+    let second = member().await.unwrap();
+    // Of both topics the first gives up a queue, of T before U.
+    until("the other topic is shared", || of_topic(&second, "U") == 1).await;
+    go_on.add_permits(Semaphore::MAX_PERMITS);
+    until("the topic is shared", || (of_topic(&first, "T"), of_topic(&second, "T")) == (1, 1))
+        .await;
+    send(&sender, "T", 2..4).await;
+    until("the messages behind it come", || {
+        seen.bodies().iter().filter(|body| **body > 1).count() == 2
+    })
+    .await;
+    assert_eq!(seen.bodies(), [0, 1, 2, 3]);
+    first.close().await;
+    second.close().await;
+    sender.close().await;
     server.close().await;
 }

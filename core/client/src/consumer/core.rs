@@ -278,15 +278,23 @@ impl Core {
         }
     }
 
-    /// Gives a queue up: stores its progress and forgets what is held of it.
-    pub(crate) async fn remove_queue(&self, queue: &MessageQueue) {
-        let Some(process) = self.queues.lock().remove(queue) else { return };
+    /// Gives a queue up: stores its progress and forgets what is held of it. Returns whether that is done: in
+    /// order, what is being handled is waited for, and whoever shares queues is told when it is over.
+    pub(crate) async fn remove_queue(&self, queue: &MessageQueue) -> bool {
+        if self.is_orderly() && self.model == MessageModel::Clustering {
+            let held = self.queues.lock().get(queue).cloned();
+            if held.is_some_and(|process| !process.leave()) {
+                return false;
+            }
+        }
+        let Some(process) = self.queues.lock().remove(queue) else { return true };
         process.drop_queue();
         self.offsets.persist(&self.instance, std::slice::from_ref(queue), false).await;
         self.offsets.forget(queue);
         if self.is_orderly() && self.model == MessageModel::Clustering {
             rebalance::unlock(self, std::slice::from_ref(queue)).await;
         }
+        true
     }
 
     /// Hands pulled messages on.

@@ -39,7 +39,7 @@ impl Orderly {
                 continue;
             }
             let Ok(permit) = sink.permits.acquire().await else { return };
-            if process.is_dropped() {
+            if !process.begin_handling() {
                 return;
             }
             let consumed = super::call(&sink.listener, core.group(), messages.clone()).await;
@@ -54,14 +54,18 @@ impl Orderly {
                     give_up(&core, &messages).await
                 }
             };
-            if settled {
-                if let Some(offset) = process.settle() {
-                    process.unless_lost(|| core.offsets.advance(&process.queue, offset));
-                }
-                drop(permit);
-            } else {
-                drop(permit);
+            if !settled {
                 process.put_back(|message| message.reconsume_times += 1);
+            } else if let Some(offset) = process.settle() {
+                process.unless_lost(|| core.offsets.advance(&process.queue, offset));
+            }
+            // Only now: closing waits for the permit before it stores progress.
+            drop(permit);
+            if process.end_handling() {
+                core.rebalance_now.notify_one();
+                return;
+            }
+            if !settled {
                 let pause = core.config.suspend_current_queue_time;
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }

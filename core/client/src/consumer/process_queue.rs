@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 /// How long a queue's lock is believed without being renewed.
 const LOCK_VALIDITY: Duration = Duration::from_secs(30);
 
+/// How long a queue that goes elsewhere waits for what is being handled of it in order.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A message that was not handled yet.
 struct Kept {
     bytes: usize,
@@ -26,6 +29,10 @@ struct Held {
     messages: BTreeMap<i64, Kept>,
     /// Those being handled, when in order.
     taken: BTreeMap<i64, ReceivedMessage>,
+    /// Whether they are: not while they wait for their turn.
+    handling: bool,
+    /// Since when the queue is to go elsewhere.
+    leaving: Option<Instant>,
     bytes: usize,
     /// The offset after the last message that was ever held.
     next: i64,
@@ -96,9 +103,40 @@ impl ProcessQueue {
 
     /// Begins to handle nothing more; what is being handled can still be committed.
     pub(crate) fn finish(&self) {
-        self.dropped.store(true, Ordering::Release);
+        {
+            let _none_begins_meanwhile = self.held.lock();
+            self.dropped.store(true, Ordering::Release);
+        }
         self.changed.notify_waiters();
         self.changed.notify_one();
+    }
+
+    /// Begins to handle nothing more, in order, and says whether the queue can go: what is being handled of it
+    /// would be handled elsewhere at the same time. It is waited for, but not for ever.
+    pub(crate) fn leave(&self) -> bool {
+        self.finish();
+        let mut held = self.held.lock();
+        let since = *held.leaving.get_or_insert_with(Instant::now);
+        !held.handling || since.elapsed() > PATIENCE
+    }
+
+    /// Whether it is to go, and waits for what is being handled.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.held.lock().leaving.is_some()
+    }
+
+    /// What was taken is being handled from now on, unless nothing more is to be.
+    pub(crate) fn begin_handling(&self) -> bool {
+        let mut held = self.held.lock();
+        held.handling = !self.is_dropped();
+        held.handling
+    }
+
+    /// It is no longer, and its progress is noted. Returns whether the queue waits for that to go elsewhere.
+    pub(crate) fn end_handling(&self) -> bool {
+        let mut held = self.held.lock();
+        held.handling = false;
+        held.leaving.is_some()
     }
 
     pub(crate) fn is_dropped(&self) -> bool {

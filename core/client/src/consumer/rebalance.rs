@@ -72,7 +72,9 @@ async fn rebalance(core: &Arc<Core>) -> Balance {
         queues.keys().filter(gone).cloned().collect()
     };
     for queue in stale {
-        core.remove_queue(&queue).await;
+        if !core.remove_queue(&queue).await {
+            balance = Balance::Incomplete;
+        }
     }
     balance
 }
@@ -114,24 +116,35 @@ async fn rebalance_topic(core: &Arc<Core>, topic: &str) -> Result<Balance, Error
 
 /// Gives up queues that are no longer ours and begins with new ones.
 async fn take_over(core: &Arc<Core>, topic: &str, mine: BTreeSet<MessageQueue>) -> bool {
-    let held: BTreeSet<MessageQueue> = {
+    let (mut held, gone): (BTreeSet<MessageQueue>, BTreeSet<MessageQueue>) = {
         let queues = core.queues.lock();
-        queues.keys().filter(|queue| queue.topic == topic).cloned().collect()
+        let of_topic = queues.iter().filter(|(queue, _)| queue.topic == topic);
+        let (stay, go): (Vec<_>, Vec<_>) =
+            of_topic.partition(|(queue, process)| mine.contains(*queue) && !process.is_leaving());
+        let names = |queues: Vec<(&MessageQueue, _)>| {
+            queues.into_iter().map(|(queue, _)| queue.clone()).collect()
+        };
+        (names(stay), names(go))
     };
-    for queue in held.difference(&mine) {
-        tracing::info!(group = core.group(), %queue, "queue given up");
-        core.remove_queue(queue).await;
+    let mut complete = true;
+    for queue in gone {
+        if core.remove_queue(&queue).await {
+            tracing::info!(group = core.group(), %queue, "queue given up");
+        } else {
+            complete = false;
+            held.insert(queue);
+        }
     }
     let new: Vec<MessageQueue> = mine.difference(&held).cloned().collect();
     if new.is_empty() {
-        return true;
+        return complete;
     }
     let needs_lock = core.is_orderly() && core.model == MessageModel::Clustering;
     let locked = match needs_lock {
         true => lock(core, &new).await,
         false => new.iter().cloned().collect(),
     };
-    let mut complete = locked.len() == new.len();
+    complete &= locked.len() == new.len();
     for queue in new.into_iter().filter(|queue| locked.contains(queue)) {
         core.offsets.forget(&queue);
         match start_offset(core, &queue).await {
