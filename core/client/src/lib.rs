@@ -29,5 +29,5 @@ pub use error::{Error, ErrorKind};
 pub use ferromq_protocol::body::{SubscriptionGroupConfig, TopicConfig};
 pub use message::{Message, ReceivedMessage, SendReceipt, SendStatus};
 pub use producer::{Accepted, Producer, Sending};
-pub use pull_consumer::PullConsumer;
+pub use pull_consumer::{HeldMessages, PullConsumer};
 pub use statistics::{ConsumerStatistics, LatencyStatistics, ProducerStatistics, QueueStatistics};

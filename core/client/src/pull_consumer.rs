@@ -2,7 +2,7 @@
 
 use crate::config::{ClientConfig, ConsumerConfig};
 use crate::consumer::core::{Core, Sink};
-use crate::consumer::mailbox::Mailbox;
+use crate::consumer::mailbox::{Mailbox, deadline};
 use crate::consumer::process_queue::ProcessQueue;
 use crate::consumer::{begin, close_in_background, rebalance};
 use crate::error::Error;
@@ -12,6 +12,7 @@ use crate::statistics::{ConsumerStatistics, count};
 use ferromq_model::{MessageQueue, names};
 use ferromq_protocol::code::request as code;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,8 +21,9 @@ use std::time::{Duration, Instant};
 pub struct PullConsumer {
     core: Arc<Core>,
     last_commit: Mutex<Instant>,
-    /// Progress of what was polled, which a commit makes the group's.
-    polled: Mutex<std::collections::HashMap<MessageQueue, i64>>,
+    /// Progress of what was polled, which a commit makes the group's; each with what was held of the queue
+    /// then, which may be somebody else's since.
+    polled: Mutex<HashMap<MessageQueue, (Arc<ProcessQueue>, i64)>>,
 }
 
 impl PullConsumer {
@@ -113,23 +115,67 @@ impl PullConsumer {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn poll(&self, max: usize, timeout: Duration) -> Result<Vec<ReceivedMessage>, Error> {
+        Ok(self.poll_some(max, timeout).await?.map_or_else(Vec::new, |(_, messages)| messages))
+    }
+
+    /// As [`poll`](Self::poll), for those who may have to give the messages back.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn poll_held(
+        self: &Arc<Self>,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<HeldMessages, Error> {
+        let polled = self.poll_some(max, timeout).await?;
+        Ok(HeldMessages(polled.map(|(process, messages)| (self.clone(), process, messages))))
+    }
+
+    async fn poll_some(
+        &self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Option<(Arc<ProcessQueue>, Vec<ReceivedMessage>)>, Error> {
         self.check_open()?;
         if self.core.config.auto_commit {
             self.commit_now_and_then().await;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         loop {
             if let Some((process, messages)) = self.mailbox().take(max.max(1)) {
                 let offset = process.remove(messages.iter().map(|message| message.queue_offset));
-                self.polled.lock().insert(process.queue.clone(), offset);
+                self.polled.lock().insert(process.queue.clone(), (process.clone(), offset));
                 count(&self.core.receipts.handled, messages.len());
-                return Ok(messages);
+                return Ok(Some((process, messages)));
             }
             self.check_open()?;
             if !self.mailbox().arrival(deadline).await {
-                return Ok(Vec::new());
+                return Ok(None);
             }
         }
+    }
+
+    fn put_back(&self, process: Arc<ProcessQueue>, messages: Vec<ReceivedMessage>) {
+        let mut polled = self.polled.lock();
+        process.note(&messages);
+        let position = process.position();
+        if let Some((same, offset)) = polled.get_mut(&process.queue)
+            && Arc::ptr_eq(same, &process)
+        {
+            *offset = position.min(*offset);
+        }
+        // Another poll may have counted them as handled.
+        if self.core.offsets.known(&process.queue).is_some_and(|known| known > position) {
+            process.unless_lost(|| self.core.offsets.set(&process.queue, position));
+        }
+        drop(polled);
+        self.mailbox().put_back(process, messages);
+    }
+
+    /// What was polled last counts as not handled: neither the next poll nor [`close`](Self::close) commits it.
+    /// For applications that failed to handle it.
+    pub fn forget_polled(&self) {
+        self.polled.lock().clear();
     }
 
     async fn commit_now_and_then(&self) {
@@ -150,8 +196,8 @@ impl PullConsumer {
     }
 
     fn note_polled(&self) {
-        for (queue, offset) in self.polled.lock().drain() {
-            self.core.offsets.set(&queue, offset);
+        for (queue, (process, offset)) in self.polled.lock().drain() {
+            process.unless_lost(|| self.core.offsets.set(&queue, offset));
         }
     }
 
@@ -256,6 +302,25 @@ impl PullConsumer {
 
     fn check_open(&self) -> Result<(), Error> {
         if self.core.is_closed() { Err(Error::Closed) } else { Ok(()) }
+    }
+}
+
+/// Messages on their way to the application. Dropped before they are taken, as when the one who polled does
+/// not wait for them any more, they are polled again.
+pub struct HeldMessages(Option<(Arc<PullConsumer>, Arc<ProcessQueue>, Vec<ReceivedMessage>)>);
+
+impl HeldMessages {
+    /// The messages, which have arrived.
+    pub fn take(mut self) -> Vec<ReceivedMessage> {
+        self.0.take().map_or_else(Vec::new, |(_, _, messages)| messages)
+    }
+}
+
+impl Drop for HeldMessages {
+    fn drop(&mut self) {
+        if let Some((consumer, process, messages)) = self.0.take() {
+            consumer.put_back(process, messages);
+        }
     }
 }
 

@@ -3,10 +3,11 @@
 
 mod support;
 
-use ferromq::{ClientConfig, Consumed, ConsumerConfig, PushConsumer, Server};
+use ferromq::{ClientConfig, Consumed, Consumer, ConsumerConfig, PushConsumer, Server};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use support::{Seen, consumer, create_topic, group, producer, quick, send, until};
 use tokio::sync::Semaphore;
 
@@ -70,6 +71,20 @@ async fn members_of_a_group_that_were_given_one_name_share_its_queues_all_the_sa
     .await;
     first.close().await;
     second.close().await;
+    server.close().await;
+}
+
+#[tokio::test]
+async fn a_poll_may_wait_for_ever() {
+    let server = Server::start().await.unwrap();
+    let client = quick(server.client());
+    create_topic(&client, "T", 1).await;
+    let consumer = Consumer::start(client.clone(), group("G"), &[("T", "*")], false).await.unwrap();
+    let sender = producer(&client).await;
+    let (polled, ()) = tokio::join!(consumer.poll(1, Duration::MAX), send(&sender, "T", 0..1));
+    assert_eq!(polled.unwrap().len(), 1);
+    consumer.close().await;
+    sender.close().await;
     server.close().await;
 }
 

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Where polled messages come from, and what must know what became of them.
@@ -34,13 +34,27 @@ impl<S> Default for Mailbox<S> {
     }
 }
 
+/// When somebody who polls now has waited long enough. A year is as good as for ever, and fits every clock.
+pub(crate) fn deadline(patience: Duration) -> Instant {
+    Instant::now() + patience.min(Duration::from_secs(365 * 24 * 3600))
+}
+
 impl<S: Source> Mailbox<S> {
     pub(crate) fn put(&self, source: S, messages: Vec<ReceivedMessage>) {
+        self.change(|ready| ready.push_back((source, messages)));
+    }
+
+    /// Messages that were taken are to be taken again, before all others.
+    pub(crate) fn put_back(&self, source: S, messages: Vec<ReceivedMessage>) {
+        self.change(|ready| ready.push_front((source, messages)));
+    }
+
+    fn change(&self, add: impl FnOnce(&mut VecDeque<(S, Vec<ReceivedMessage>)>)) {
         let closed = {
             let mut ready = self.ready.lock();
             let closed = self.closed.load(Ordering::Acquire);
             if !closed {
-                ready.push_back((source, messages));
+                add(&mut ready);
             }
             closed
         };

@@ -2,7 +2,7 @@
 //! one: what a push consumer is for languages in which nobody should be called back.
 
 use super::core::{Core, Sink, now_ms};
-use super::mailbox::{Mailbox, Source};
+use super::mailbox::{Mailbox, Source, deadline};
 use super::orderly::Orderly;
 use super::process_queue::ProcessQueue;
 use super::{Consumed, Listener, PushConsumer, launch, present, retry};
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -166,7 +166,7 @@ impl Consumer {
     /// # Errors
     /// [`Error::Closed`].
     pub async fn poll(&self, max: usize, timeout: Duration) -> Result<Vec<Delivery>, Error> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         loop {
             let deliveries = self.take(max.max(1));
             if !deliveries.is_empty() {
