@@ -110,6 +110,7 @@ impl Broker {
     pub async fn close(mut self) {
         self.tasks.shutdown().await;
         registration::unregister(self.inner.clone()).await;
+        self.answer_sends().await;
         self.inner.long_polling.answer_all(&self.inner);
         for server in self.servers.drain(..) {
             server.close().await;
@@ -126,4 +127,22 @@ impl Broker {
             tracing::error!(%error, "the broker did not close cleanly");
         }
     }
+
+    /// Answers those whose messages wait for the disk, and takes no more: no later than when these senders are
+    /// told that it takes too long.
+    async fn answer_sends(&self) {
+        let store = self.inner.store.clone();
+        if !store.sync_flush() {
+            return;
+        }
+        store.refuse();
+        let patience = Duration::from_millis(store.config().sync_flush_timeout);
+        let flushed = tokio::task::spawn_blocking(move || store.flush());
+        if tokio::time::timeout(patience, flushed).await.is_err() {
+            tracing::warn!("the disk takes too long; senders that wait for it go unanswered");
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

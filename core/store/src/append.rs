@@ -113,14 +113,15 @@ impl Store {
         records: &mut NewRecords,
         appends: &mut [Append<Q>],
     ) -> Result<(), AppendError> {
-        if let Some(reason) = self.inner.health.refusal() {
-            return Err(AppendError::NotWritable(reason));
-        }
         for append in &*appends {
             // From the files, if it must be, while nobody waits. An error is found again below.
             append.queue().prepare();
         }
         let mut log = self.inner.log.appending()?;
+        // While nobody else appends or syncs: what is not refused here, a sync after that brings to the disk.
+        if let Some(reason) = self.inner.health.refusal() {
+            return Err(AppendError::NotWritable(reason));
+        }
         match self.append_to(&mut log, records, appends) {
             Err(AppendError::TooLarge { .. } | AppendError::NotWritable(_))
                 if appends.len() > 1 =>

@@ -153,6 +153,11 @@ impl Store {
         self.flusher.flush();
     }
 
+    /// Takes no more messages. A [`flush`](Self::flush) after that serves everyone whose message was taken.
+    pub fn refuse(&self) {
+        self.inner.health.close();
+    }
+
     /// Writes consume queue entries of records that are on disk to their files, on this thread; with
     /// `sync`, to the disk too, and the checkpoint after them. Does nothing if there are threads.
     pub fn write_queues(&self, sync: bool) {
@@ -428,7 +433,7 @@ impl Store {
             return;
         }
         let inner = &self.inner;
-        inner.health.close();
+        self.refuse();
         self.retention.stop();
         // The log first: entries are written only for records that are on disk.
         self.flusher.stop();
