@@ -9,6 +9,7 @@ use crate::queue::{Queue, QueueFiles};
 use foldhash::fast::RandomState;
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -117,10 +118,17 @@ impl Queues {
         let too_many = unsynced.len() > LIMIT || open.closed_unsynced();
         if let Some(file_system) = self.file_system.as_ref().filter(|_| too_many) {
             let _writing = self.writing.lock();
-            file_system.sync().map_err(StoreError::file("sync", &self.files.directory))?;
-            open.synced();
-            unsynced.values().try_for_each(|queue| queue.synced())?;
-            return Ok(unsynced.len());
+            match file_system.sync() {
+                // A system that does not let this process do that, as filters of system calls say, has said
+                // nothing of the disk.
+                Err(error) if is_refusal(&error) => {}
+                synced => {
+                    synced.map_err(StoreError::file("sync", &self.files.directory))?;
+                    open.synced();
+                    unsynced.values().try_for_each(|queue| queue.synced())?;
+                    return Ok(unsynced.len());
+                }
+            }
         }
         // One by one, each would wait for the disk.
         open.begin_sync();
@@ -222,4 +230,8 @@ impl Queues {
         }
         Ok(())
     }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied)
 }

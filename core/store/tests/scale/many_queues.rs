@@ -1,5 +1,6 @@
 use crate::watched_disk::WatchedDisk;
 use crate::*;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -80,6 +81,38 @@ fn queues_are_synced_by_their_files_unless_those_are_too_many() {
         assert_eq!(counted(), [SOME, SOME, SOME, 0], "all had begun when the first was waited for");
     }
     store.close();
+}
+
+/// As a filter of system calls may have it.
+#[test]
+fn where_the_file_system_may_not_be_synced_queues_are_one_by_one() {
+    let all = MOST_OPEN + 1;
+    for refusal in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = WatchedDisk::default();
+        let watch = disk.0.clone();
+        *watch.file_system_fails.lock().unwrap() = Some(refusal);
+        let store = Store::open_by_hand(Arc::new(disk), config(directory.path())).unwrap();
+        for _ in 0..2 {
+            (0..all).for_each(|queue| _ = put(&store, "T", queue as i32, b"x"));
+            store.flush();
+            store.write_queues(true);
+            assert_eq!(watch.file_syncs.swap(0, Ordering::SeqCst), all, "{refusal}");
+            assert_eq!(store.refusal(), None);
+        }
+        store.close();
+        assert!(!directory.path().join("abort").exists(), "not closed cleanly");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let disk = WatchedDisk::default();
+    *disk.0.file_system_fails.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+    let store = Store::open_by_hand(Arc::new(disk), config(directory.path())).unwrap();
+    if OsDisk.file_system(directory.path()).unwrap().is_some() {
+        (0..all).for_each(|queue| _ = put(&store, "T", queue as i32, b"x"));
+        store.flush();
+        store.write_queues(true);
+        assert!(store.refusal().is_some(), "any other failure is one of the disk");
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub struct Watch {
     /// How many had begun when the first was waited for.
     pub begun_before: AtomicUsize,
     pub file_system_syncs: AtomicUsize,
+    /// Syncing the whole file system fails so.
+    pub file_system_fails: Mutex<Option<io::ErrorKind>>,
 }
 
 #[derive(Default)]
@@ -127,7 +129,10 @@ struct WatchedFileSystem(Box<dyn FileSystem>, Arc<Watch>);
 impl FileSystem for WatchedFileSystem {
     fn sync(&self) -> io::Result<()> {
         self.1.file_system_syncs.fetch_add(1, Ordering::SeqCst);
-        self.0.sync()
+        match *self.1.file_system_fails.lock().unwrap() {
+            Some(kind) => Err(kind.into()),
+            None => self.0.sync(),
+        }
     }
 }
 
