@@ -117,35 +117,43 @@ fn would_wait(broker: &Inner, request: &Command) -> bool {
     broker.store.would_wait(request.body.len() + MARGIN + broker.at_hand.gathered())
 }
 
-/// Handles those that wait, one after the other, until nobody does.
+/// Handles the first that waits, when there is room for it; the next has its turn after that.
 async fn serve(broker: Arc<Inner>) {
-    let room = &broker.waiting_room;
-    loop {
-        let Some((guest, waits)) = next(&broker) else {
-            tokio::time::sleep(LOOK).await;
-            continue;
-        };
-        let Guest { connection, request, responder, handler, seat, .. } = guest;
-        drop(seat);
-        let reply = responder.handle(|writer| match waits {
-            true => {
-                let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
-                let failure = Failure::new(response::SYSTEM_BUSY, remark);
-                writer.write(send::refused(&broker, &request, failure))
-            }
-            false => {
-                let reply = handler(&broker, &connection, &request, writer);
-                broker.at_hand.finish(&broker, &connection, &mut writer.others());
-                reply
-            }
-        });
-        if reply == Reply::Later {
-            append::flush(&broker, false);
+    let (guest, waits) = loop {
+        match next(&broker) {
+            Some(first) => break first,
+            None => tokio::time::sleep(LOOK).await,
         }
-        if room.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            return;
+    };
+    let _turn = Turn(&broker);
+    let Guest { connection, request, responder, handler, seat, .. } = guest;
+    drop(seat);
+    let reply = responder.handle(|writer| match waits {
+        true => {
+            let remark = "[PC_SYNCHRONIZED]broker busy, start flow control for a while";
+            let failure = Failure::new(response::SYSTEM_BUSY, remark);
+            writer.write(send::refused(&broker, &request, failure))
         }
-        tokio::task::yield_now().await;
+        false => {
+            let reply = handler(&broker, &connection, &request, writer);
+            broker.at_hand.finish(&broker, &connection, &mut writer.others());
+            reply
+        }
+    });
+    if reply == Reply::Later {
+        append::flush(&broker, false);
+    }
+}
+
+/// One is being handled. When that is over, and be it by a panic, it is the next one's turn: otherwise all
+/// sends after it would wait for ever.
+struct Turn<'a>(&'a Arc<Inner>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.0.waiting_room.count.fetch_sub(1, Ordering::SeqCst) > 1 {
+            tokio::spawn(serve(self.0.clone()));
+        }
     }
 }
 

@@ -1,10 +1,15 @@
-use super::MOST_BYTES;
+use super::{Guest, Handler, MOST_BYTES, Seat, serve};
 use crate::broker::Broker;
-use crate::testing::{Client, SlowDisk, config, store_config};
+use crate::testing::{
+    Client, PATIENCE, Pair, SlowDisk, broker, config, send_request, store_config,
+};
+use ferromq_net::Responder;
 use ferromq_protocol::code::response;
 use ferromq_protocol::headers::SendMessageResponse;
 use ferromq_protocol::properties::key;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// One thread runs the broker and the clients: whatever blocks it shows.
@@ -114,4 +119,28 @@ fn what_waits_for_its_topic_is_bounded_like_what_waits_for_a_segment() {
         client.send_until_stored(MOST_BYTES / 16).await;
         broker.close().await;
     });
+}
+
+#[tokio::test]
+async fn a_panic_stops_nobody_who_waits_behind_it() {
+    let (broker, pair) = (broker(), Pair::new().await);
+    let room = &broker.waiting_room;
+    let panics: Handler = |_, _, _, _| panic!("as a test wants it");
+    let answers: Handler = |_, _, request, writer| writer.write(request.response(7));
+    for handler in [panics, answers] {
+        let (connection, request) = (pair.connection.clone(), send_request(10));
+        let responder = Responder::new(&connection, &request);
+        let seat = Seat::take(&broker, &request).unwrap();
+        let since = Instant::now();
+        let guest = Guest { connection, request, responder, handler, since, seat };
+        room.guests.lock().push_back(guest);
+    }
+    room.count.store(2, Ordering::SeqCst);
+    assert!(tokio::spawn(serve(broker.clone())).await.unwrap_err().is_panic());
+    let deadline = Instant::now() + PATIENCE;
+    while room.count.load(Ordering::SeqCst) > 0 {
+        assert!(Instant::now() < deadline, "the other one still waits");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(room.bytes.load(Ordering::SeqCst), 0);
 }
