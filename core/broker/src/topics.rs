@@ -375,6 +375,8 @@ impl TopicTable {
         topics.pending.everything = true;
         topics.pending.last += 1;
         drop(topics);
+        // The version is in the file, too: name servers would take an older one for news after the next start.
+        self.file.changed();
         self.announce.notify_one();
     }
 

@@ -232,3 +232,20 @@ fn topics_of_the_journal_survive_another_broker() {
     again.save().unwrap();
     assert!(!folder.path().join("ferromq-topics.journal").exists());
 }
+
+#[test]
+fn a_version_that_no_topic_made_is_on_disk_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let topics = table(folder.path(), &config());
+    topics.save().unwrap();
+    topics.announce_everything();
+    topics.save().unwrap();
+    assert_eq!(table(folder.path(), &config()).version(), topics.version());
+    let (large, _) = large_table(folder.path());
+    large.announce_everything();
+    large.save().unwrap();
+    // The journal has only changes of topics; so the table follows.
+    assert!(large.is_journaled());
+    large.save_whole().unwrap();
+    assert_eq!(table(folder.path(), &config()).version(), large.version());
+}
