@@ -4,7 +4,7 @@ use crate::consumer::seconds;
 use crate::message::{MessageQueue, ReceivedMessage, queues};
 use crate::operation::Operation;
 use crate::settings::{Settings, read};
-use ferromq::{ClientConfig, ConsumerConfig, PullConsumer};
+use ferromq::{ClientConfig, ConsumerConfig, HeldMessages, PullConsumer};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use std::sync::Arc;
@@ -16,6 +16,10 @@ pub struct NativePullConsumer {
 
 fn all(queues: Vec<MessageQueue>) -> Vec<ferromq::MessageQueue> {
     queues.into_iter().map(Into::into).collect()
+}
+
+fn held(py: Python<'_>, polled: HeldMessages) -> PyResult<Py<PyAny>> {
+    messages(py, polled.take())
 }
 
 pub(crate) fn messages(
@@ -42,7 +46,11 @@ impl NativePullConsumer {
 
     fn poll(&self, max: usize, timeout: f64) -> Operation {
         let it = self.consumer.clone();
-        Operation::new(async move { Ok(it.poll(max, seconds(timeout)).await?) }, messages)
+        Operation::new(async move { Ok(it.poll_held(max, seconds(timeout)).await?) }, held)
+    }
+
+    fn forget_polled(&self) {
+        self.consumer.forget_polled();
     }
 
     fn subscribe(&self, topic: String, tags: String) -> Operation {

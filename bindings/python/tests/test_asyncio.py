@@ -94,3 +94,26 @@ def test_a_server_and_an_admin() -> None:
                 assert "billing" in await admin.groups()
 
     asyncio.run(main())
+
+
+def test_messages_of_a_poll_that_was_cancelled_when_they_had_come_are_polled_again(
+    server: ferromq.Server,
+) -> None:
+    async def main() -> None:
+        async with ferromq.AsyncProducer(server.address) as producer:
+            await producer.send("PullCancel", b"x")
+        async with ferromq.AsyncPullConsumer("pull-cancel", server.address, **FIRST) as consumer:
+            await consumer.assign(await consumer.topic_queues("PullCancel"))
+            for turn in range(3):
+                poll = asyncio.create_task(consumer.poll(1, 60))
+                await asyncio.sleep(0)
+                # The loop does not see meanwhile that it has come.
+                with ferromq.PullConsumer(f"other{turn}", server.address, **FIRST) as other:
+                    other.assign(other.topic_queues("PullCancel"))
+                    assert len(other.poll(1, 60)) == 1
+                poll.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await poll
+            assert [message.body for message in await consumer.poll(1, 10)] == [b"x"]
+
+    asyncio.run(main())

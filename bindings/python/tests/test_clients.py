@@ -270,3 +270,15 @@ def test_closing_gives_everything_back() -> None:
     # The first quarter warms up; what a cycle kept, be it a kibibyte, the others would show.
     kept = last["kibibytes"] - first["kibibytes"]
     assert kept < 4096 + (last["cycles"] - first["cycles"]), run.stdout
+
+
+def test_what_a_pull_consumer_polled_before_an_error_comes_again(server: ferromq.Server) -> None:
+    with ferromq.Producer(server.address) as producer:
+        producer.send("PullFails", b"x")
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            with ferromq.PullConsumer("pull-fails", server.address, **FIRST) as consumer:
+                consumer.assign(consumer.topic_queues("PullFails"))
+                messages = consumer.poll(1, 60)
+                assert [message.body for message in messages] == [b"x"]
+                1 // 0

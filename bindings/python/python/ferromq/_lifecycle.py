@@ -49,7 +49,12 @@ class Closing(Generic[N]):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        if kind is not None:
+            self._failed()
         self.close()
+
+    def _failed(self) -> None:
+        """The block that uses it ends with an error."""
 
 
 class AsyncClosing(Generic[N]):
@@ -91,7 +96,12 @@ class AsyncClosing(Generic[N]):
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        if kind is not None:
+            self._failed()
         await self.close()
+
+    def _failed(self) -> None:
+        """The block that uses it ends with an error."""
 
 
 _open: weakref.WeakSet[Union[Closing[Any], AsyncClosing[Any]]] = weakref.WeakSet()

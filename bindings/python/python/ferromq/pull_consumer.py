@@ -15,7 +15,8 @@ _KINDS = ("client", "consumer")
 class PullConsumer(Closing[NativePullConsumer]):
     """Reads queues that are assigned to it, or those that its group gives it for a subscription.
 
-    Progress follows what was polled, and is stored every few seconds and by `commit`.
+    Progress follows what was polled, and is stored every few seconds and by `commit`. A `with` block that ends with
+    an error does not count what was polled last as handled: it comes again.
     """
 
     def __init__(self, group: str, address: Optional[str] = None, **settings: Setting) -> None:
@@ -77,6 +78,10 @@ class PullConsumer(Closing[NativePullConsumer]):
     def commit(self) -> None:
         """Stores progress now, and waits until the brokers have it."""
         self._native.commit().wait()
+
+    def _failed(self) -> None:
+        # What could not be handled comes again.
+        self._native.forget_polled()
 
 
 class AsyncPullConsumer(AsyncClosing[NativePullConsumer]):
@@ -141,3 +146,7 @@ class AsyncPullConsumer(AsyncClosing[NativePullConsumer]):
     async def commit(self) -> None:
         """As `PullConsumer.commit`."""
         await result(self._native.commit())
+
+    def _failed(self) -> None:
+        # What could not be handled comes again.
+        self._native.forget_polled()
