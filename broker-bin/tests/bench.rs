@@ -143,11 +143,13 @@ fn a_count_is_rounded_up_to_batches_and_spread_over_topics() {
 fn a_duration_counts_after_the_warm_up() {
     let server = Server::start();
     let report =
-        success(&server.bench("produce", "--topic C --duration 0.5 --warm-up 0.5 --window 4"));
+        success(&server.bench("produce", "--topic C --duration 0.3 --warm-up 0.1 --window 4"));
     let count = |name: &str| report[name].as_u64().unwrap();
-    assert!(count("messages") > 0 && count("warm_up_messages") > 0, "{report}");
-    assert!(report["seconds"].as_f64().unwrap() >= 0.4, "{report}");
-    assert_eq!(server.stored("C"), count("messages") + count("warm_up_messages"));
+    assert!(report["seconds"].as_f64().unwrap() >= 0.2, "{report}");
+    // On a machine with other things to do, either may be over before anything is stored.
+    let all = count("messages") + count("warm_up_messages");
+    assert!(all > 0, "{report}");
+    assert_eq!(server.stored("C"), all);
 }
 
 #[test]
@@ -279,11 +281,11 @@ fn idle_consumers_are_held() {
     let server = Server::start();
     let pid = server.running.id();
     let arguments = format!(
-        "--topic I --connections 60 --groups 5 --hold 0.5 --poll-timeout 0.2 --threads 2          --server-pid {pid}"
+        "--topic I --connections 60 --groups 5 --hold 2 --poll-timeout 0.2 --threads 2          --server-pid {pid}"
     );
     let report = success(&server.bench("connections", &arguments));
     assert_eq!((&report["opened"], &report["held"]), (&60.into(), &60.into()));
-    assert!(report["seconds"].as_f64().unwrap() >= 0.5, "{report}");
+    assert!(report["seconds"].as_f64().unwrap() >= 2.0, "{report}");
     assert!(report["pulls"].as_u64().unwrap() > 0, "{report}");
     assert!(report["server"]["rss_bytes_per_connection"].is_f64(), "{report}");
     assert_eq!(report["messages"], 0);

@@ -114,6 +114,10 @@ fn copy(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(file.strip_prefix(from).unwrap());
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        std::fs::copy(file, target).unwrap();
+        match std::fs::copy(file, target) {
+            // It was written to take another's place, and has taken it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            copied => _ = copied.unwrap(),
+        }
     }
 }
