@@ -8,6 +8,7 @@ use ferromq_protocol::code::request as code;
 use ferromq_protocol::headers::{PullMessageRequest, SendMessageRequestV2};
 use ferromq_protocol::properties::{Properties, key};
 use memchr::memmem;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The group of all producers.
@@ -49,9 +50,10 @@ pub fn wall_clock() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64)
 }
 
-/// A send to one queue.
+/// A send to one queue, and to all queues that have the same bytes but for those of their [own](Self::own).
 pub struct SendFrame {
     bytes: Vec<u8>,
+    own_at: Range<usize>,
     opaque_at: usize,
     born_at: usize,
     keys_at: Vec<usize>,
@@ -112,6 +114,7 @@ impl SendFrame {
         };
         keys_at.iter_mut().for_each(|at| *at += placeholder.len() - CHANGING);
         SendFrame {
+            own_at: between(&bytes, b"\"b\":", b"\"f\":"),
             opaque_at: place_of(&bytes, &format!("\"opaque\":{FIRST_OPAQUE}"), 10),
             born_at: place_of(&bytes, &format!("\"g\":\"{BORN}"), 13),
             keys_at,
@@ -120,11 +123,24 @@ impl SendFrame {
         }
     }
 
-    /// Appends the frame. With `stamp`, bodies begin with it and the message's place in the batch
-    /// is added to its second half.
+    /// The bytes from the topic to the queue.
+    pub fn own(&self) -> &[u8] {
+        &self.bytes[self.own_at.clone()]
+    }
+
+    /// Whether nothing but what is their own tells two frames apart, so that one can be written for both.
+    pub fn is_like(&self, other: &SendFrame) -> bool {
+        self.own_at == other.own_at
+            && self.bytes[..self.own_at.start] == other.bytes[..other.own_at.start]
+            && self.bytes[self.own_at.end..] == other.bytes[other.own_at.end..]
+    }
+
+    /// Appends the frame, with the `own` bytes of one that [is like](Self::is_like) it. With `stamp`, bodies begin
+    /// with it and the message's place in the batch is added to its second half.
     pub fn write(
         &self,
         out: &mut Vec<u8>,
+        own: &[u8],
         opaque: i32,
         born: &Born,
         keys: &mut UniqueKeys,
@@ -133,6 +149,7 @@ impl SendFrame {
         let start = out.len();
         out.extend_from_slice(&self.bytes);
         let frame = &mut out[start..];
+        frame[self.own_at.clone()].copy_from_slice(own);
         put_digits(&mut frame[self.opaque_at..self.opaque_at + 10], opaque as u64);
         frame[self.born_at..self.born_at + 13].copy_from_slice(&born.digits);
         for at in &self.keys_at {
@@ -150,6 +167,13 @@ impl SendFrame {
 fn place_of(frame: &[u8], pattern: &str, length: usize) -> usize {
     let found = memmem::find(frame, pattern.as_bytes()).unwrap_or_default();
     found + pattern.len() - length
+}
+
+/// What lies between two patterns, nothing unless both are there.
+fn between(frame: &[u8], before: &[u8], behind: &[u8]) -> Range<usize> {
+    let start = memmem::find(frame, before).map_or(frame.len(), |at| at + before.len());
+    let length = memmem::find(&frame[start..], behind).unwrap_or_default();
+    start..start + length
 }
 
 /// The numbers below 100 with two digits.
@@ -334,10 +358,17 @@ mod tests {
         let mut keys = UniqueKeys::new(1);
         let frame = SendFrame::new(&queue(), &[b'x'; 20], 1, &keys);
         let mut out = Vec::new();
-        frame.write(&mut out, opaque(7, 2), &born(1_700_000_000_123), &mut keys, None);
+        frame.write(&mut out, frame.own(), opaque(7, 2), &born(1_700_000_000_123), &mut keys, None);
         let first = decoded(&out);
         out.clear();
-        frame.write(&mut out, opaque(8, 2), &born(1_700_000_000_124), &mut keys, Some((5, 6)));
+        frame.write(
+            &mut out,
+            frame.own(),
+            opaque(8, 2),
+            &born(1_700_000_000_124),
+            &mut keys,
+            Some((5, 6)),
+        );
         let second = decoded(&out);
         assert_eq!((first.code, place_and_turn(first.opaque)), (310, Some((7, 2))));
         let header: SendMessageRequestV2<'_> = first.header().unwrap();
@@ -359,7 +390,14 @@ mod tests {
         let mut keys = UniqueKeys::new(0);
         let frame = SendFrame::new(&queue(), &[b'x'; 18], 3, &keys);
         let mut out = Vec::new();
-        frame.write(&mut out, opaque(0, 0), &born(1_700_000_000_123), &mut keys, Some((9, 100)));
+        frame.write(
+            &mut out,
+            frame.own(),
+            opaque(0, 0),
+            &born(1_700_000_000_123),
+            &mut keys,
+            Some((9, 100)),
+        );
         let command = decoded(&out);
         let header: SendMessageRequestV2<'_> = command.header().unwrap();
         assert_eq!((command.code, header.batch), (320, Some(true)));

@@ -126,9 +126,24 @@ impl Offsets {
 }
 
 /// Prepared sends to all queues, those of a broker side by side.
+///
+/// Whole frames for hundreds of queues would lie in no near cache, and who sends to as many would have more to do for
+/// each than who sends to a few. So what they have in common is there once.
 pub struct Frames {
-    all: Vec<SendFrame>,
+    shapes: Vec<SendFrame>,
+    all: Vec<Prepared>,
+    /// The bytes of their own, one after the other.
+    own: Vec<u8>,
     of_broker: Vec<Range<usize>>,
+}
+
+/// One of them.
+#[derive(Clone, Copy)]
+struct Prepared {
+    /// The place of its shape.
+    shape: u32,
+    /// Where the bytes of its own begin.
+    own: u32,
 }
 
 impl Frames {
@@ -137,19 +152,37 @@ impl Frames {
         let mut random = fastrand::Rng::with_seed(load.seed);
         let body: Vec<u8> = (0..load.size).map(|_| random.alphanumeric() as u8).collect();
         let keys = UniqueKeys::new(0);
-        let (mut all, mut of_broker) = (Vec::new(), Vec::new());
+        let mut frames = Frames { shapes: vec![], all: vec![], own: vec![], of_broker: Vec::new() };
         for broker in brokers {
-            let start = all.len();
+            let start = frames.all.len();
             for id in 0..queues {
                 for topic in topics {
                     let queue =
                         Queue { topic: topic.clone(), broker_name: broker.name.clone(), id };
-                    all.push(SendFrame::new(&queue, &body, load.batch, &keys));
+                    frames.add(SendFrame::new(&queue, &body, load.batch, &keys));
                 }
             }
-            of_broker.push(start..all.len());
+            frames.of_broker.push(start..frames.all.len());
         }
-        Frames { all, of_broker }
+        frames
+    }
+
+    fn add(&mut self, frame: SendFrame) {
+        let own = self.own.len() as u32;
+        self.own.extend_from_slice(frame.own());
+        let shape = self.shapes.iter().position(|shape| shape.is_like(&frame));
+        let shape = shape.unwrap_or_else(|| {
+            self.shapes.push(frame);
+            self.shapes.len() - 1
+        });
+        self.all.push(Prepared { shape: shape as u32, own });
+    }
+
+    /// The one at a place: its shape, and the bytes of its own.
+    fn get(&self, place: usize) -> (&SendFrame, &[u8]) {
+        let Prepared { shape, own } = self.all[place];
+        let shape = &self.shapes[shape as usize];
+        (shape, &self.own[own as usize..][..shape.own().len()])
     }
 }
 
@@ -284,7 +317,8 @@ impl Sender {
         self.born.set(self.born_at_start + (now / 1_000_000) as i64);
         let number = opaque(index, place.turn);
         let stamp = self.stamp.then_some((at, self.first_number + self.sent));
-        self.frames.all[frame].write(out, number, &self.born, &mut self.keys, stamp);
+        let (shape, own) = self.frames.get(frame);
+        shape.write(out, own, number, &self.born, &mut self.keys, stamp);
         self.on_their_way += 1;
         self.sent += self.batch;
         if at >= self.warm_up {
@@ -463,6 +497,69 @@ pub fn total(senders: &[Sender]) -> Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::target::topic_names;
+    use bytes::BytesMut;
+    use ferromq_protocol::Command;
+    use ferromq_protocol::headers::SendMessageRequestV2;
+    use std::net::Ipv4Addr;
+
+    /// What is written for all queues of two brokers, read again.
+    fn written(topics: &[String], queues: i32, load: &Load) -> (Frames, Vec<Command>) {
+        let broker = |name: &str| Broker {
+            name: Some(name.to_string()),
+            address: (Ipv4Addr::LOCALHOST, 1).into(),
+        };
+        let frames = Frames::new(&[broker("a"), broker("b")], topics, queues, load);
+        let (mut keys, mut out) = (UniqueKeys::new(0), BytesMut::new());
+        let mut born = Born::default();
+        born.set(wall_clock());
+        let commands = (0..frames.all.len()).map(|place| {
+            let (shape, own) = frames.get(place);
+            let mut bytes = Vec::new();
+            shape.write(&mut bytes, own, opaque(place as u16, 0), &born, &mut keys, None);
+            out.extend_from_slice(&bytes);
+            Command::decode(&mut out).unwrap().unwrap()
+        });
+        let commands = commands.collect();
+        assert!(out.is_empty());
+        (frames, commands)
+    }
+
+    #[test]
+    fn frames_that_are_kept_once_go_to_each_queue() {
+        let topics = topic_names("Many", 12);
+        for batch in [1, 3] {
+            let load = Load { batch, ..Load::default() };
+            let (frames, commands) = written(&topics, 11, &load);
+            let mut commands = commands.iter();
+            for broker in ["a", "b"] {
+                for id in 0..11 {
+                    for topic in &topics {
+                        let command = commands.next().unwrap();
+                        let header: SendMessageRequestV2<'_> = command.header().unwrap();
+                        assert_eq!((header.topic, header.queue_id), (topic.as_str(), id));
+                        assert_eq!(header.broker_name, Some(broker));
+                        assert_eq!(header.batch, Some(batch > 1));
+                        assert!(command.body.len() >= batch * load.size);
+                    }
+                }
+            }
+            // Of each broker those whose name and queue have two digits together, three, and four.
+            assert_eq!((commands.count(), frames.shapes.len()), (0, 6));
+        }
+    }
+
+    #[test]
+    fn a_strange_name_is_sent_as_it_is() {
+        let topics = ["say \"f\":".to_string(), "say \"b\":".to_string(), String::new()];
+        let (_, commands) = written(&topics, 2, &Load::default());
+        let names = commands.iter().map(|command| {
+            let header: SendMessageRequestV2<'_> = command.header().unwrap();
+            (header.topic.to_string(), header.queue_id)
+        });
+        let expected = (0..4).flat_map(|id| topics.iter().map(move |name| (name.clone(), id % 2)));
+        assert!(names.eq(expected));
+    }
 
     /// How often one of two threads wakes in a second that sends so many messages, and how long one waits at most.
     fn second_of(messages: u64) -> (usize, u64) {
