@@ -150,8 +150,11 @@ fn drive<W: Work>(worker: Worker<W>, begin: Instant, bar: &ProgressBar) -> io::R
             }
             let flags = event.flags;
             if flags.intersects(EventFlags::IN | EventFlags::ERR | EventFlags::HUP) {
-                let time = now();
-                let each = |frame: &[u8], out: &mut Vec<u8>| work.received(index, frame, out, time);
+                // The time after the read: another thread may have stamped what it brings while it was under way.
+                let mut time = None;
+                let each = |frame: &[u8], out: &mut Vec<u8>| {
+                    work.received(index, frame, out, *time.get_or_insert_with(now))
+                };
                 if let Err(error) = connection.receive(&mut scratch, each) {
                     lose(&mut work, &poll, index, connection, &error, now());
                     continue;
