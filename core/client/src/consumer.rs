@@ -298,8 +298,8 @@ impl PushConsumer {
     }
 
     /// Waits for messages being handled, for `awaitTerminationMillisWhenShutdown` at most, commits, and leaves the
-    /// group: what has not begun to be handled comes to others, and what was handled does not come again. Closing
-    /// twice does nothing.
+    /// group: what has not begun to be handled comes to others, and what was handled does not come again. Whoever
+    /// closes again waits for the same, and giving up waiting stops nothing of it.
     pub async fn close(&self) {
         self.core.close().await;
     }

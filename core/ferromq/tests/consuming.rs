@@ -161,6 +161,42 @@ async fn queues_that_are_shared_anew_while_a_member_closes_keep_its_progress() {
 }
 
 #[tokio::test]
+async fn a_close_for_which_nobody_waits_any_more_goes_on() {
+    let server = Server::start().await.unwrap();
+    let client = ferromq::ClientConfig {
+        persist_consumer_offset_interval: 3_600_000,
+        ..quick(server.client())
+    };
+    create_topic(&client, "T", 1).await;
+    let producer = producer(&client).await;
+    send(&producer, "T", 0..1).await;
+    let (seen, (release, released)) = (Seen::default(), watch::channel(false));
+    let noted = seen.clone();
+    let member = PushConsumer::builder(client.clone(), group("G"))
+        .subscribe("T", "*")
+        .listen(move |messages| {
+            noted.note(messages);
+            let mut released = released.clone();
+            async move {
+                released.wait_for(|released| *released).await.unwrap();
+                Consumed::Success
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    until("it comes", || seen.len() == 1).await;
+    tokio::time::timeout(Duration::ZERO, member.close()).await.unwrap_err();
+    release.send_replace(true);
+    member.close().await;
+    let admin = Admin::new(client.clone()).unwrap();
+    all_committed(&admin, "G", "T", 1).await;
+    admin.close().await;
+    producer.close().await;
+    server.close().await;
+}
+
+#[tokio::test]
 async fn a_broadcasting_consumer_goes_on_where_it_was() {
     let server = Server::start().await.unwrap();
     let client = quick(server.client());

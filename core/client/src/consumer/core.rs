@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// Where messages go.
@@ -55,6 +55,9 @@ pub(crate) struct Core {
     /// Whether queues that come are paused.
     pub(crate) paused: AtomicBool,
     closed: AtomicBool,
+    /// Who closes takes it; it is dropped when all is over, which is what others who close wait for.
+    ending: Mutex<Option<watch::Sender<()>>>,
+    ended: watch::Receiver<()>,
     pub(crate) receipts: Receipts,
     /// Every task of this consumer; closing ends them.
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -102,6 +105,7 @@ impl Core {
                 Offsets::local(&config.group, offsets_file(&instance, &config))?
             }
         };
+        let (ending, ended) = watch::channel(());
         Ok(Core {
             instance,
             model,
@@ -116,6 +120,8 @@ impl Core {
             started: now_ms(),
             paused: AtomicBool::new(false),
             closed: AtomicBool::new(false),
+            ending: Mutex::new(Some(ending)),
+            ended,
             receipts: Receipts::default(),
             tasks: Mutex::default(),
             config,
@@ -363,11 +369,25 @@ impl Core {
         }
     }
 
-    /// Ends everything: waits for messages being handled, stores progress, tells the brokers.
-    pub(crate) async fn close(&self) {
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return;
+    /// Ends everything: waits for messages being handled, stores progress, tells the brokers. Whoever closes again
+    /// waits for the same.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        let ending = self.ending.lock().take();
+        if let Some(ending) = ending {
+            self.closed.store(true, Ordering::Release);
+            let core = self.clone();
+            // A task of its own: when nobody waits for it any more, the group must not keep a member that
+            // handles nothing.
+            self.runtime.spawn(async move {
+                core.end().await;
+                drop(ending);
+            });
         }
+        let mut ended = self.ended.clone();
+        while ended.changed().await.is_ok() {}
+    }
+
+    async fn end(&self) {
         let queues: Vec<Arc<ProcessQueue>> = self.queues.lock().values().cloned().collect();
         match &self.sink {
             Sink::Concurrent(sink) => {
