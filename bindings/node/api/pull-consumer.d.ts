@@ -20,7 +20,10 @@ export declare class PullConsumer implements AsyncIterable<ReceivedMessage[]> {
      * was polled before counts as handled.
      */
     poll(options?: PollOptions): Promise<ReceivedMessage[]>;
-    /** Polls until the consumer is closed; leaving the loop closes it. */
+    /**
+     * Polls until the consumer is closed. Leaving the loop, also by an error, closes it; the messages looked at last then
+     * count as not handled, and come again.
+     */
     [Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage[], void, undefined>;
     /** Subscribes to a topic and shares its queues with the group. */
     subscribe(topic: string, tags?: string): Promise<void>;

@@ -155,6 +155,11 @@ impl NativePullConsumer {
     }
 
     #[napi]
+    pub fn forget_polled(&self) {
+        self.consumer.forget_polled();
+    }
+
+    #[napi]
     pub fn pause(&self, queues: Vec<MessageQueue>) {
         self.consumer.pause(&all(queues));
     }

@@ -308,3 +308,18 @@ test('everything can be disposed of', async () => {
   await assert.rejects(producer.send({ topic: 'T', body: 'x' }), code('CLOSED'));
   await server[Symbol.asyncDispose]();
 });
+
+test('what a pull consumer gave to a loop that failed comes again', () =>
+  withServer(async (server) => {
+    const producer = await Producer.start(server.client);
+    await producer.send({ topic: 'T', body: 'x' });
+    await producer.close();
+    for (let time = 0; time < 2; time++) {
+      const consumer = await PullConsumer.start(group(server, 'G'));
+      await consumer.assign(await consumer.topicQueues('T'));
+      const read = async () => {
+        for await (const [message] of consumer) throw new Error(message.text());
+      };
+      await assert.rejects(read(), /^Error: x$/);
+    }
+  }, { topics: { T: 1 } }));

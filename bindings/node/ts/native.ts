@@ -72,6 +72,7 @@ export interface NativeConsumer extends NativePolling<Polled> {
 }
 
 export interface NativePullConsumer extends NativePolling<Packed> {
+  forgetPolled(): void;
   assign(queues: MessageQueue[]): Promise<void>;
   topicQueues(topic: string): Promise<MessageQueue[]>;
   assignment(): MessageQueue[];

@@ -42,8 +42,12 @@ export class PullConsumer implements AsyncIterable<ReceivedMessage[]> {
     return unpack(await (signal === undefined ? attempt(poll) : abortable(signal, poll)));
   }
 
-  /** Polls until the consumer is closed; leaving the loop closes it. */
+  /**
+   * Polls until the consumer is closed. Leaving the loop, also by an error, closes it; the messages looked at last then
+   * count as not handled, and come again.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReceivedMessage[], void, undefined> {
+    let handling = false;
     try {
       for (;;) {
         let messages: ReceivedMessage[];
@@ -53,9 +57,13 @@ export class PullConsumer implements AsyncIterable<ReceivedMessage[]> {
           if (error instanceof FerroMQError && error.code === 'CLOSED') return;
           throw error;
         }
-        if (messages.length > 0) yield messages;
+        if (messages.length === 0) continue;
+        handling = true;
+        yield messages;
+        handling = false;
       }
     } finally {
+      if (handling) this.#native.forgetPolled();
       await this.close();
     }
   }
