@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import List
 
 import ferromq
@@ -40,9 +41,12 @@ def test_a_program_for_the_other_client(server: ferromq.Server) -> None:
 
     came: List[RecvMessage] = []
 
+    first = threading.Lock()
+
     def callback(message: RecvMessage) -> ConsumeStatus:
         came.append(message)
-        again = message.reconsume_times == 0 and len(came) == 1
+        # One thread of those that are called at the same time, and never again.
+        again = message.reconsume_times == 0 and first.acquire(blocking=False)
         return ConsumeStatus.RECONSUME_LATER if again else ConsumeStatus.CONSUME_SUCCESS
 
     consumer = PushConsumer("CID-XXX")
