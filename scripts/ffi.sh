@@ -75,7 +75,7 @@ if command -v valgrind > /dev/null; then
     # Its errors and handles are nobody's.
     timeout 300 valgrind --quiet --error-exitcode=9 --leak-check=no "$work/nulls"
     for test in clients-shared callbacks-shared; do
-        timeout 300 valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+        timeout 300 valgrind --quiet --fair-sched=try --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
             --show-leak-kinds=definite --child-silent-after-fork=yes "$work/$test"
     done
 fi

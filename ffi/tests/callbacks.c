@@ -6,12 +6,17 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Lets other threads go on, which valgrind does not by itself: it runs one at a time. */
+static void wait_a_moment(int turn) {
+    CHECK(turn < 12000);
+    const struct timespec moment = {0, 5000000};
+    nanosleep(&moment, NULL);
+}
+
 /* Waits until a number that another thread changes is large enough. */
 static void until(const atomic_int *number, int enough) {
     for (int turn = 0; atomic_load(number) < enough; turn++) {
-        CHECK(turn < 12000);
-        const struct timespec moment = {0, 5000000};
-        nanosleep(&moment, NULL);
+        wait_a_moment(turn);
     }
 }
 
@@ -239,9 +244,10 @@ static void administration(const ferromq_server_t *server) {
     CHECK(keys == 1 && names >= 2);
     ferromq_batch_destroy(batch);
     /* The index is written in the background. */
-    for (size_t count = 0; count < 6;) {
+    for (int turn = 0, found_all = 0; !found_all; turn++) {
+        wait_a_moment(turn);
         DO(ferromq_admin_query_messages(admin, "Cared", "k1", 32, &batch));
-        count = ferromq_batch_count(batch);
+        found_all = ferromq_batch_count(batch) == 6;
         ferromq_batch_destroy(batch);
     }
 
@@ -330,9 +336,10 @@ static void pulling(const ferromq_server_t *server) {
         ferromq_batch_destroy(batch);
     }
     DO(ferromq_pull_consumer_commit(consumer));
-    do {
+    for (int turn = 0; offset != 3; turn++) {
+        wait_a_moment(turn);
         DO(ferromq_pull_consumer_committed(consumer, one, 0, &offset));
-    } while (offset != 3);
+    }
     ferromq_texts_t *texts = NULL;
     DO(ferromq_pull_consumer_stats_json(consumer, &texts));
     CHECK(strstr(ferromq_texts_get(texts, 0), "\"handled\":3,") != NULL);
@@ -359,7 +366,8 @@ static void pulling(const ferromq_server_t *server) {
     ferromq_config_destroy(config);
     CHECK(strchr(ferromq_consumer_client_id(member), '@') != NULL);
     size_t count = 0;
-    while (count < 2) {
+    for (int turn = 0; count < 2; turn++) {
+        wait_a_moment(turn);
         ferromq_queues_t *queues = NULL;
         DO(ferromq_consumer_queues(member, &queues));
         count = 0;
