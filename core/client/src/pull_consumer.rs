@@ -292,7 +292,7 @@ impl PullConsumer {
         self.core.statistics()
     }
 
-    /// Commits what was polled if `autoCommit` is on, and leaves. Closing twice does nothing.
+    /// Commits what was polled if `autoCommit` is on, and leaves. Whoever closes again waits for the same.
     pub async fn close(&self) {
         if self.core.config.auto_commit {
             self.note_polled();

@@ -258,8 +258,8 @@ impl Consumer {
     }
 
     /// Commits what was settled and leaves the group. Messages that are not settled come again, to
-    /// this or another member. Polls that wait end with [`Error::Closed`]. Closing twice does
-    /// nothing.
+    /// this or another member. Polls that wait end with [`Error::Closed`]. Whoever closes again waits
+    /// for the same.
     pub async fn close(&self) {
         // First of all: whoever waits for messages to be settled would wait for nothing.
         self.mailbox.close();
